@@ -1,0 +1,1 @@
+//! Wiring: builds every floor once, runs, stops.

@@ -1,0 +1,8 @@
+//! Flags and exit codes.
+
+use std::process::ExitCode;
+
+/// Runs the command line.
+pub fn main() -> ExitCode {
+    ExitCode::SUCCESS
+}

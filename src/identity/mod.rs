@@ -1,0 +1,1 @@
+//! Cache, store and operator as one question: who is this, and may we say so?

@@ -1,0 +1,1 @@
+//! Sockets, TLS, pools, bodies, back-off.

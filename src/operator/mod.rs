@@ -1,0 +1,1 @@
+//! The UID2 operator as a partner: generate and refresh.

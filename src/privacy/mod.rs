@@ -1,0 +1,1 @@
+//! Privacy signals in, verdict out. Pure: no clock, no lock, no lookup.

@@ -1,0 +1,1 @@
+//! Load: a corpus of bid requests and a driver that sends it.

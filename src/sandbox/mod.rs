@@ -1,0 +1,3 @@
+//! Partners to run against: a UID2 operator that makes genuine tokens, and SSPs that bid.
+
+pub mod operator;

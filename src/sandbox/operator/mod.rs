@@ -1,0 +1,1 @@
+//! The sandbox operator: the real salt, hash and encryption process.

@@ -1,0 +1,1 @@
+//! Identity records at rest: memory or disk, sealed, durable before a login is answered.
