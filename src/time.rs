@@ -10,6 +10,7 @@ pub struct UnixMillis(pub i64);
 
 impl UnixMillis {
     /// This time moved by `ms` milliseconds (negative: earlier), saturating.
+    #[must_use]
     pub const fn plus(self, ms: i64) -> Self {
         Self(self.0.saturating_add(ms))
     }
@@ -112,6 +113,6 @@ mod tests {
     fn a_past_deadline_has_nothing_left() {
         let start = Clock::monotonic();
         assert_eq!(Deadline::after(start, Duration::ZERO).remaining(), Duration::ZERO);
-        assert!(Deadline::within(Duration::from_secs(60)).remaining() > Duration::from_secs(50));
+        assert!(Deadline::within(Duration::from_mins(1)).remaining() > Duration::from_secs(50));
     }
 }

@@ -33,6 +33,11 @@ impl Default for Settings {
 #[error("log set-up: {0}")]
 pub struct LogError(String);
 
+/// Whether `level` is a filter directive that [`install`] takes.
+pub fn check_level(level: &str) -> Result<(), LogError> {
+    EnvFilter::try_new(level).map(|_| ()).map_err(|e| LogError(e.to_string()))
+}
+
 /// Installs the process-wide subscriber. Call once, from `cli`.
 pub fn install(settings: &Settings) -> Result<(), LogError> {
     let filter = EnvFilter::try_new(&settings.level).map_err(|e| LogError(e.to_string()))?;
