@@ -2,8 +2,16 @@
 //!
 //! Source of every format: the UID2 documentation and operator behaviour, cited per item.
 
+pub mod dii;
+pub mod envelope;
+pub mod hash;
 pub mod scope;
 pub mod token;
+pub mod wire;
 
+pub use dii::{DiiError, Email, Phone};
+pub use envelope::{EnvelopeError, EnvelopeKey, Freshness, Opened};
+pub use hash::DiiHash;
 pub use scope::{DiiKind, Environment, Scope};
 pub use token::{AdvertisingToken, Identity, Phase, Times, TokenError};
+pub use wire::{Answer, OperatorFault, WireError};

@@ -18,6 +18,15 @@ impl Scope {
         }
     }
 
+    /// The other one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Uid2 => Self::Euid,
+            Self::Euid => Self::Uid2,
+        }
+    }
+
     /// The EID `source` (lower case): `uidapi.com` or `euid.eu`.
     pub const fn source(self) -> &'static str {
         match self {
