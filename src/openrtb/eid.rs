@@ -1,0 +1,294 @@
+//! Extended identifiers (OpenRTB 2.6 §3.2.27): the entries of `user.eids` and of its 2.5 place, `user.ext.eids`.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::error::ScanError;
+use super::scan::{Kind, Known, Scanner, known};
+use super::text::{Span, Text, offset};
+
+/// Where a list of EIDs stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// `user.eids`, OpenRTB 2.6.
+    User,
+    /// `user.ext.eids`, OpenRTB 2.5.
+    Ext,
+}
+
+impl Place {
+    /// Both, in the order in which they count.
+    pub const ALL: [Self; 2] = [Self::User, Self::Ext];
+}
+
+/// One entry. Without a readable `source` it is opaque: copied and kept, never understood.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub span: Span,
+    pub source: Option<Text>,
+    /// `inserter`, `matcher`, `mm`, as written.
+    provenance: [Option<Span>; 3],
+    /// How many uids, readable or not.
+    pub uids: u32,
+    /// The readable ids, in [`EidLists::ids`].
+    ids: Range<u32>,
+}
+
+/// Both lists of a request.
+#[derive(Clone, Debug, Default)]
+pub(super) struct EidLists {
+    user: Vec<Entry>,
+    ext: Vec<Entry>,
+    /// The ids of all entries, one after the other.
+    ids: Vec<Text>,
+}
+
+const ENTRY: [Known; 5] = [
+    known("source", "eids.source"),
+    known("uids", "eids.uids"),
+    known("inserter", "eids.inserter"),
+    known("matcher", "eids.matcher"),
+    known("mm", "eids.mm"),
+];
+
+const UID: [Known; 1] = [known("id", "eids.uids.id")];
+
+impl EidLists {
+    /// Reads a list, whose `[` has been seen.
+    pub(super) fn read(&mut self, place: Place, scanner: &mut Scanner<'_>) -> Result<(), ScanError> {
+        let mut array = scanner.array()?;
+        while scanner.next_element(&mut array)? {
+            let entry = self.entry(scanner)?;
+            match place {
+                Place::User => self.user.push(entry),
+                Place::Ext => self.ext.push(entry),
+            }
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, scanner: &mut Scanner<'_>) -> Result<Entry, ScanError> {
+        let from = offset(self.ids.len());
+        let mut entry =
+            Entry { span: Span::default(), source: None, provenance: [None; 3], uids: 0, ids: from..from };
+        if scanner.kind()? != Kind::Object {
+            entry.span = scanner.value()?.span;
+            return Ok(entry);
+        }
+        let start = scanner.position();
+        let mut object = scanner.object()?;
+        while let Some(key) = scanner.next_member(&mut object, &ENTRY)? {
+            match key.path {
+                "eids.source" => entry.source = scanner.value()?.text(),
+                "eids.uids" => entry.uids = self.uids(scanner)?,
+                "eids.inserter" => entry.provenance[0] = said(scanner)?,
+                "eids.matcher" => entry.provenance[1] = said(scanner)?,
+                _ => entry.provenance[2] = said(scanner)?,
+            }
+        }
+        entry.span = Span { start, end: scanner.position() };
+        entry.ids.end = offset(self.ids.len());
+        Ok(entry)
+    }
+
+    fn uids(&mut self, scanner: &mut Scanner<'_>) -> Result<u32, ScanError> {
+        if scanner.kind()? != Kind::Array {
+            return scanner.value().map(|_| 0);
+        }
+        let mut array = scanner.array()?;
+        while scanner.next_element(&mut array)? {
+            if scanner.kind()? != Kind::Object {
+                scanner.value()?;
+                continue;
+            }
+            let mut object = scanner.object()?;
+            while scanner.next_member(&mut object, &UID)?.is_some() {
+                self.ids.extend(scanner.value()?.text());
+            }
+        }
+        Ok(array.count)
+    }
+}
+
+/// A value as written; null is absent.
+fn said(scanner: &mut Scanner<'_>) -> Result<Option<Span>, ScanError> {
+    let value = scanner.value()?;
+    Ok((value.kind != Kind::Null).then_some(value.span))
+}
+
+/// The EIDs of a request.
+#[derive(Clone, Copy)]
+pub struct Eids<'a> {
+    pub(super) body: &'a [u8],
+    pub(super) lists: &'a EidLists,
+}
+
+impl<'a> Eids<'a> {
+    /// Whether there is any entry in either place.
+    pub fn any(self) -> bool {
+        !(self.lists.user.is_empty() && self.lists.ext.is_empty())
+    }
+
+    /// Whether an entry in either place has this `source` (ASCII case does not count).
+    pub fn has_source(self, source: &str) -> bool {
+        Place::ALL.iter().any(|&place| self.of(place).any(|eid| eid.is_of(source)))
+    }
+
+    /// The entries of one place, in order.
+    pub fn of(self, place: Place) -> impl Iterator<Item = Eid<'a>> {
+        self.entries(place).iter().map(move |entry| Eid { body: self.body, lists: self.lists, entry })
+    }
+
+    pub(super) fn nth(self, place: Place, index: usize) -> Option<Eid<'a>> {
+        let entry = self.entries(place).get(index)?;
+        Some(Eid { body: self.body, lists: self.lists, entry })
+    }
+
+    pub(super) fn entries(self, place: Place) -> &'a [Entry] {
+        match place {
+            Place::User => &self.lists.user,
+            Place::Ext => &self.lists.ext,
+        }
+    }
+}
+
+/// One entry of a list.
+#[derive(Clone, Copy)]
+pub struct Eid<'a> {
+    body: &'a [u8],
+    lists: &'a EidLists,
+    entry: &'a Entry,
+}
+
+impl<'a> Eid<'a> {
+    /// The entry as it stands in the body.
+    pub fn raw(self) -> &'a [u8] {
+        self.entry.span.of(self.body)
+    }
+
+    /// Where it stands.
+    pub fn span(self) -> Span {
+        self.entry.span
+    }
+
+    /// Its `source`; `None` for an opaque entry.
+    pub fn source(self) -> Option<Cow<'a, str>> {
+        self.entry.source.map(|source| source.decode(self.body))
+    }
+
+    /// Whether that is its source (ASCII case does not count).
+    pub fn is_of(self, source: &str) -> bool {
+        self.entry.source.is_some_and(|text| text.is_ignoring_case(self.body, source))
+    }
+
+    /// The ids of its readable uids.
+    pub fn ids(self) -> impl Iterator<Item = Cow<'a, str>> {
+        self.id_texts().iter().map(move |id| id.decode(self.body))
+    }
+
+    /// The id, if the entry has exactly one uid.
+    pub(super) fn only_id(self) -> Option<Text> {
+        match self.id_texts() {
+            [id] if self.entry.uids == 1 => Some(*id),
+            _ => None,
+        }
+    }
+
+    /// The same identity said twice: source, inserter, matcher, mm and uids are equal. Opaque entries are compared
+    /// byte by byte.
+    pub(super) fn same_as(self, other: Self) -> bool {
+        match (self.source(), other.source()) {
+            (Some(mine), Some(theirs)) => {
+                mine.eq_ignore_ascii_case(&theirs)
+                    && self.provenance() == other.provenance()
+                    && self.entry.uids == other.entry.uids
+                    && self.ids().eq(other.ids())
+            }
+            (None, None) => self.raw() == other.raw(),
+            _ => false,
+        }
+    }
+
+    fn provenance(self) -> [Option<&'a [u8]>; 3] {
+        self.entry.provenance.map(|span| span.map(|span| span.of(self.body)))
+    }
+
+    fn id_texts(self) -> &'a [Text] {
+        let Range { start, end } = self.entry.ids;
+        self.lists.ids.get(start as usize..end as usize).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scan::Limits;
+    use super::*;
+
+    fn read(user: &str, ext: &str) -> (Vec<u8>, EidLists) {
+        let body = format!("[{user},{ext}]").into_bytes();
+        let mut lists = EidLists::default();
+        let mut scanner = Scanner::new(&body, Limits::default()).unwrap();
+        scanner.kind().unwrap();
+        let mut array = scanner.array().unwrap();
+        for place in Place::ALL {
+            assert!(scanner.next_element(&mut array).unwrap());
+            assert_eq!(scanner.kind().unwrap(), Kind::Array);
+            lists.read(place, &mut scanner).unwrap();
+        }
+        (body, lists)
+    }
+
+    #[test]
+    fn entries_are_read_in_both_places() {
+        let (body, lists) = read(
+            r#"[{"uids":[{"atype":3,"id":"a\u0062"},{"id":"c"}],"source":"UIDAPI.com"}]"#,
+            r#"[ {"source":"euid.eu"} , 7 ]"#,
+        );
+        let eids = Eids { body: &body, lists: &lists };
+        assert!(eids.any());
+        assert!(eids.has_source("uidapi.com") && eids.has_source("EUID.eu"));
+        assert!(!eids.has_source("example.com"));
+        let first = eids.of(Place::User).next().unwrap();
+        assert_eq!(first.source().unwrap(), "UIDAPI.com");
+        assert_eq!(first.ids().collect::<Vec<_>>(), ["ab", "c"]);
+        assert!(first.only_id().is_none(), "two uids");
+        let raw: Vec<_> = eids.of(Place::Ext).map(Eid::raw).collect();
+        assert_eq!(raw, [br#"{"source":"euid.eu"}"#.as_slice(), b"7"]);
+    }
+
+    #[test]
+    fn unreadable_entries_are_opaque() {
+        let (body, lists) = read(r#"[{},{"source":5},null,"x",{"source":null,"uids":{}}]"#, "[]");
+        let eids = Eids { body: &body, lists: &lists };
+        assert_eq!(eids.of(Place::User).count(), 5);
+        assert!(eids.of(Place::User).all(|eid| eid.source().is_none() && eid.ids().next().is_none()));
+    }
+
+    #[test]
+    fn sameness_is_source_provenance_and_ids() {
+        let base = r#"{"source":"a.example","mm":3,"uids":[{"id":"1","atype":1}]}"#;
+        for (other, same) in [
+            (r#"{"uids":[{"id":"\u0031","atype":3}],"mm":3,"source":"A.EXAMPLE","inserter":null}"#, true),
+            (r#"{"source":"a.example","mm":2,"uids":[{"id":"1"}]}"#, false),
+            (r#"{"source":"a.example","mm":3,"inserter":"i","uids":[{"id":"1"}]}"#, false),
+            (r#"{"source":"a.example","mm":3,"uids":[{"id":"2"}]}"#, false),
+            (r#"{"source":"a.example","mm":3,"uids":[{"id":"1"},{}]}"#, false),
+            (r#"{"source":"b.example","mm":3,"uids":[{"id":"1"}]}"#, false),
+            ("{}", false),
+        ] {
+            let (body, lists) = read(&format!("[{base}]"), &format!("[{other}]"));
+            let eids = Eids { body: &body, lists: &lists };
+            let [mine, theirs] = Place::ALL.map(|place| eids.nth(place, 0).unwrap());
+            assert_eq!(mine.same_as(theirs), same, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_member_of_an_entry_may_stand_only_once() {
+        for text in [r#"[{"source":"a","source":"b"}]"#, r#"[{"uids":[{"id":"1","\u0069d":"2"}]}]"#] {
+            let mut scanner = Scanner::new(text.as_bytes(), Limits::default()).unwrap();
+            scanner.kind().unwrap();
+            assert!(EidLists::default().read(Place::User, &mut scanner).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The context of the impression: regulations, device, and where the ad will stand.
+
+use super::super::error::ScanError;
+use super::super::scan::{Kind, Known, known};
+use super::super::text::Text;
+use super::Reader;
+
+const REGS: [Known; 6] = [
+    known("coppa", "regs.coppa"),
+    known("gdpr", "regs.gdpr"),
+    known("us_privacy", "regs.us_privacy"),
+    known("gpp", "regs.gpp"),
+    known("gpp_sid", "regs.gpp_sid"),
+    known("ext", "regs.ext"),
+];
+
+const REGS_EXT: [Known; 6] = [
+    known("coppa", "regs.ext.coppa"),
+    known("gdpr", "regs.ext.gdpr"),
+    known("us_privacy", "regs.ext.us_privacy"),
+    known("gpp", "regs.ext.gpp"),
+    known("gpp_sid", "regs.ext.gpp_sid"),
+    known("gpc", "regs.ext.gpc"),
+];
+
+const DEVICE: [Known; 5] = [
+    known("lmt", "device.lmt"),
+    known("dnt", "device.dnt"),
+    known("os", "device.os"),
+    known("geo", "device.geo"),
+    known("ext", "device.ext"),
+];
+
+const DEVICE_EXT: [Known; 1] = [known("atts", "device.ext.atts")];
+const DEVICE_GEO: [Known; 1] = [known("country", "device.geo.country")];
+const USER_GEO: [Known; 1] = [known("country", "user.geo.country")];
+const SITE: [Known; 2] = [known("publisher", "site.publisher"), known("domain", "site.domain")];
+const APP: [Known; 2] = [known("publisher", "app.publisher"), known("bundle", "app.bundle")];
+const DOOH: [Known; 1] = [known("publisher", "dooh.publisher")];
+const PUBLISHER: [Known; 1] = [known("id", "publisher.id")];
+
+impl Reader<'_> {
+    pub(super) fn regs(&mut self) -> Result<(), ScanError> {
+        if !self.container("regs")? {
+            return Ok(());
+        }
+        let mut regs = self.scanner.object()?;
+        while let Some(key) = self.scanner.next_member(&mut regs, &REGS)? {
+            if key.path == "regs.ext" {
+                self.regs_ext()?;
+            } else {
+                self.regulation(key.path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn regs_ext(&mut self) -> Result<(), ScanError> {
+        if !self.container("regs.ext")? {
+            return Ok(());
+        }
+        let mut ext = self.scanner.object()?;
+        while let Some(key) = self.scanner.next_member(&mut ext, &REGS_EXT)? {
+            self.regulation(key.path)?;
+        }
+        Ok(())
+    }
+
+    fn regulation(&mut self, path: &'static str) -> Result<(), ScanError> {
+        let Self { scanner, found } = self;
+        let signals = &mut found.signals;
+        match path {
+            "regs.coppa" | "regs.ext.coppa" => signals.coppa |= signals.flag(scanner)?.unwrap_or(false),
+            "regs.ext.gpc" => signals.gpc |= signals.flag(scanner)?.unwrap_or(false),
+            "regs.gdpr" => signals.gdpr[0] = signals.flag(scanner)?,
+            "regs.ext.gdpr" => signals.gdpr[1] = signals.flag(scanner)?,
+            "regs.us_privacy" => signals.us_privacy[0] = signals.text(scanner)?,
+            "regs.ext.us_privacy" => signals.us_privacy[1] = signals.text(scanner)?,
+            "regs.gpp" => signals.gpp[0] = signals.text(scanner)?,
+            "regs.ext.gpp" => signals.gpp[1] = signals.text(scanner)?,
+            _ => signals.sections(scanner)?,
+        }
+        Ok(())
+    }
+
+    pub(super) fn device(&mut self) -> Result<(), ScanError> {
+        if !self.container("device")? {
+            return Ok(());
+        }
+        let mut device = self.scanner.object()?;
+        while let Some(key) = self.scanner.next_member(&mut device, &DEVICE)? {
+            match key.path {
+                "device.lmt" => self.found.signals.lmt = self.is_set()?,
+                "device.dnt" => self.found.signals.dnt = self.is_set()?,
+                "device.os" => {
+                    let (os, body) = (self.text()?, self.scanner.text());
+                    self.found.signals.ios = os.is_some_and(|os| os.is_ignoring_case(body, "ios"));
+                }
+                "device.geo" => self.found.signals.countries[0] = self.country(&DEVICE_GEO)?,
+                _ => self.device_ext()?,
+            }
+        }
+        Ok(())
+    }
+
+    /// A flag that is set.
+    fn is_set(&mut self) -> Result<bool, ScanError> {
+        Ok(self.found.signals.flag(&mut self.scanner)?.unwrap_or(false))
+    }
+
+    fn device_ext(&mut self) -> Result<(), ScanError> {
+        if !self.signal_container()? {
+            return Ok(());
+        }
+        let mut ext = self.scanner.object()?;
+        while self.scanner.next_member(&mut ext, &DEVICE_EXT)?.is_some() {
+            self.found.signals.atts = self.found.signals.small(&mut self.scanner)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn user_country(&mut self) -> Result<Option<Text>, ScanError> {
+        self.country(&USER_GEO)
+    }
+
+    fn country(&mut self, known: &'static [Known]) -> Result<Option<Text>, ScanError> {
+        let mut country = None;
+        if self.signal_container()? {
+            let mut geo = self.scanner.object()?;
+            while self.scanner.next_member(&mut geo, known)?.is_some() {
+                country = self.found.signals.text(&mut self.scanner)?;
+            }
+        }
+        Ok(country)
+    }
+
+    pub(super) fn site(&mut self) -> Result<(), ScanError> {
+        self.inventory(0, &SITE)
+    }
+
+    pub(super) fn dooh(&mut self) -> Result<(), ScanError> {
+        self.inventory(2, &DOOH)
+    }
+
+    pub(super) fn app(&mut self) -> Result<(), ScanError> {
+        self.found.signals.is_app = self.scanner.kind()? != Kind::Null;
+        self.inventory(1, &APP)
+    }
+
+    /// `site`, `app` or `dooh`.
+    fn inventory(&mut self, nth: usize, known: &'static [Known]) -> Result<(), ScanError> {
+        if self.scanner.kind()? != Kind::Object {
+            return self.pass();
+        }
+        let mut inventory = self.scanner.object()?;
+        while let Some(key) = self.scanner.next_member(&mut inventory, known)? {
+            match key.path {
+                "site.domain" => self.found.names.domain = self.text()?,
+                "app.bundle" => self.found.names.bundle = self.text()?,
+                _ => {
+                    let id = self.publisher()?;
+                    if let Some(publisher) = self.found.names.publishers.get_mut(nth) {
+                        *publisher = id;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn publisher(&mut self) -> Result<Option<Text>, ScanError> {
+        let mut id = None;
+        if self.scanner.kind()? == Kind::Object {
+            let mut publisher = self.scanner.object()?;
+            while self.scanner.next_member(&mut publisher, &PUBLISHER)?.is_some() {
+                id = self.text()?;
+            }
+        } else {
+            self.pass()?;
+        }
+        Ok(id)
+    }
+}

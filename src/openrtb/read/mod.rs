@@ -1,0 +1,264 @@
+//! The walk over a bid request: which members are read, and what each has to be.
+
+mod context;
+
+use super::eid::Place;
+use super::error::{ScanError, ScanReason};
+use super::request::{Container, Found, IMP, Member, Tmax};
+use super::scan::{Key, Kind, Known, Limits, Scanner, Value, known};
+use super::signals;
+use super::text::{Span, Text};
+
+const ROOT: [Known; 11] = [
+    known("id", "id"),
+    known("imp", "imp"),
+    known("user", "user"),
+    known("device", "device"),
+    known("site", "site"),
+    known("app", "app"),
+    known("dooh", "dooh"),
+    known("regs", "regs"),
+    known("tmax", "tmax"),
+    known("cur", "cur"),
+    known("test", "test"),
+];
+
+const USER: [Known; 5] = [
+    known("id", "user.id"),
+    known("eids", "user.eids"),
+    known("consent", "user.consent"),
+    known("geo", "user.geo"),
+    known("ext", "user.ext"),
+];
+
+const USER_EXT: [Known; 4] = [
+    known("eids", "user.ext.eids"),
+    known("consent", "user.ext.consent"),
+    known("uid2", "user.ext.uid2"),
+    known("publisher_user_id", "user.ext.publisher_user_id"),
+];
+
+/// Reads a whole request.
+pub(super) fn request(body: &[u8], limits: Limits) -> Result<Found, ScanError> {
+    let mut reader = Reader { scanner: Scanner::new(body, limits)?, found: Found::default() };
+    reader.root()?;
+    let Reader { scanner, found } = reader;
+    let end = scanner.position() as usize;
+    scanner.finish()?;
+    let missing = |member| Err(ScanError { member, offset: end, reason: ScanReason::Missing });
+    match found {
+        Found { names, .. } if names.id.is_none() => missing("id"),
+        Found { names, .. } if names.imp == Span::default() => missing("imp"),
+        found => Ok(found),
+    }
+}
+
+struct Reader<'a> {
+    scanner: Scanner<'a>,
+    found: Found,
+}
+
+impl Reader<'_> {
+    fn root(&mut self) -> Result<(), ScanError> {
+        if self.scanner.kind()? != Kind::Object {
+            return Err(self.scanner.fault(ScanReason::WrongType));
+        }
+        let start = self.scanner.position();
+        let mut root = self.scanner.object()?;
+        while let Some(key) = self.scanner.next_member(&mut root, &ROOT)? {
+            match key.path {
+                "id" => self.id()?,
+                "imp" => self.imp()?,
+                "user" => self.user(key)?,
+                "device" => self.device()?,
+                "site" => self.site()?,
+                "app" => self.app()?,
+                "dooh" => self.dooh()?,
+                "regs" => self.regs()?,
+                "tmax" => self.tmax()?,
+                "cur" => self.cur()?,
+                _ => self.found.names.test = signals::flag(&mut self.scanner)?.said() == Some(true),
+            }
+        }
+        let span = Span { start, end: self.scanner.position() };
+        self.found.layout.root = Container { span, items: root.count };
+        Ok(())
+    }
+
+    fn id(&mut self) -> Result<(), ScanError> {
+        match self.scanner.kind()? {
+            Kind::String | Kind::Null => {}
+            _ => return Err(self.scanner.fault(ScanReason::WrongType)),
+        }
+        let id = self.text()?;
+        if id.is_some_and(|id| id.content.start == id.content.end) {
+            return Err(self.scanner.fault(ScanReason::Empty));
+        }
+        self.found.names.id = id;
+        Ok(())
+    }
+
+    fn imp(&mut self) -> Result<(), ScanError> {
+        match self.scanner.kind()? {
+            Kind::Array => {}
+            Kind::Null => return self.pass(),
+            _ => return Err(self.scanner.fault(ScanReason::WrongType)),
+        }
+        let start = self.scanner.position();
+        let mut imps = self.scanner.array()?;
+        while self.scanner.next_element(&mut imps)? {
+            if self.scanner.kind()? != Kind::Object {
+                return Err(self.scanner.fault(ScanReason::WrongType));
+            }
+            let mut imp = self.scanner.object()?;
+            while self.scanner.next_member(&mut imp, &IMP)?.is_some() {
+                self.pass()?;
+            }
+        }
+        if imps.count == 0 {
+            return Err(self.scanner.fault(ScanReason::Empty));
+        }
+        self.found.names.imp = Span { start, end: self.scanner.position() };
+        Ok(())
+    }
+
+    fn tmax(&mut self) -> Result<(), ScanError> {
+        let value = self.scanner.value()?;
+        if value.kind == Kind::Null {
+            return Ok(());
+        }
+        let digits = self.scanner.bytes(value.span);
+        if !digits.iter().all(u8::is_ascii_digit) {
+            let fault = self.scanner.fault(ScanReason::NotCount);
+            return Err(ScanError { offset: value.span.start as usize, ..fault });
+        }
+        // More than 64 bits of milliseconds is as good as no limit.
+        let millis = std::str::from_utf8(digits).ok().and_then(|d| d.parse().ok()).unwrap_or(u64::MAX);
+        self.found.layout.tmax = Some(Tmax { span: value.span, millis });
+        Ok(())
+    }
+
+    fn cur(&mut self) -> Result<(), ScanError> {
+        if self.scanner.kind()? != Kind::Array {
+            return self.pass();
+        }
+        let mut array = self.scanner.array()?;
+        while self.scanner.next_element(&mut array)? {
+            let cur = self.text()?;
+            self.found.names.cur = self.found.names.cur.or(cur);
+        }
+        Ok(())
+    }
+
+    fn user(&mut self, key: Key) -> Result<(), ScanError> {
+        if self.scanner.kind()? != Kind::Object {
+            self.found.layout.user = Some(self.member_of_wrong_type(key)?);
+            return Ok(());
+        }
+        let start = self.scanner.position();
+        let mut user = self.scanner.object()?;
+        while let Some(key) = self.scanner.next_member(&mut user, &USER)? {
+            match key.path {
+                "user.id" => {
+                    let value = self.scanner.value()?;
+                    self.found.names.user_id = value.text();
+                    self.found.layout.user_id = Some(Member::new(key, value));
+                }
+                "user.eids" => self.found.layout.user_eids = Some(self.eids(Place::User, key)?),
+                "user.consent" => {
+                    self.found.signals.consent[0] = self.found.signals.text(&mut self.scanner)?;
+                }
+                "user.geo" => self.found.signals.countries[1] = self.user_country()?,
+                _ => self.user_ext(key)?,
+            }
+        }
+        let span = Span { start, end: self.scanner.position() };
+        self.found.layout.user = Some(Member::new(key, object(span)));
+        self.found.layout.user_object = Some(Container { span, items: user.count });
+        Ok(())
+    }
+
+    fn user_ext(&mut self, key: Key) -> Result<(), ScanError> {
+        if self.scanner.kind()? != Kind::Object {
+            self.found.layout.user_ext = Some(self.member_of_wrong_type(key)?);
+            return Ok(());
+        }
+        let start = self.scanner.position();
+        let mut ext = self.scanner.object()?;
+        while let Some(key) = self.scanner.next_member(&mut ext, &USER_EXT)? {
+            match key.path {
+                "user.ext.eids" => self.found.layout.ext_eids = Some(self.eids(Place::Ext, key)?),
+                "user.ext.consent" => {
+                    self.found.signals.consent[1] = self.found.signals.text(&mut self.scanner)?;
+                }
+                "user.ext.uid2" => {
+                    self.found.layout.ext_uid2 = Some(Member::new(key, self.scanner.value()?));
+                }
+                _ => {
+                    let value = self.scanner.value()?;
+                    self.found.names.publisher_user_id = value.text();
+                    self.found.layout.ext_publisher_user_id = Some(Member::new(key, value));
+                }
+            }
+        }
+        let span = Span { start, end: self.scanner.position() };
+        self.found.layout.user_ext = Some(Member::new(key, object(span)));
+        self.found.layout.ext_object = Some(Container { span, items: ext.count });
+        Ok(())
+    }
+
+    fn eids(&mut self, place: Place, key: Key) -> Result<Member, ScanError> {
+        if self.scanner.kind()? != Kind::Array {
+            return self.member_of_wrong_type(key);
+        }
+        let start = self.scanner.position();
+        self.found.eids.read(place, &mut self.scanner)?;
+        let span = Span { start, end: self.scanner.position() };
+        Ok(Member::new(key, Value { span, kind: Kind::Array, escaped: false }))
+    }
+
+    /// A string, or nothing of note.
+    fn text(&mut self) -> Result<Option<Text>, ScanError> {
+        Ok(self.scanner.value()?.text())
+    }
+
+    /// Checks a value that tells us nothing.
+    fn pass(&mut self) -> Result<(), ScanError> {
+        self.scanner.value().map(|_| ())
+    }
+
+    /// Whether an object follows; otherwise the value is consumed, and noted unless null.
+    fn container(&mut self, path: &'static str) -> Result<bool, ScanError> {
+        let kind = self.scanner.kind()?;
+        if kind != Kind::Object {
+            self.pass()?;
+            if kind != Kind::Null {
+                self.found.wrong_type.get_or_insert(path);
+            }
+        }
+        Ok(kind == Kind::Object)
+    }
+
+    /// As [`Self::container`], for objects of which we only read signals.
+    fn signal_container(&mut self) -> Result<bool, ScanError> {
+        let kind = self.scanner.kind()?;
+        if kind != Kind::Object {
+            self.pass()?;
+            self.found.signals.malformed |= kind != Kind::Null;
+        }
+        Ok(kind == Kind::Object)
+    }
+
+    /// Consumes a null, or a value whose type forbids any addition.
+    fn member_of_wrong_type(&mut self, key: Key) -> Result<Member, ScanError> {
+        let value = self.scanner.value()?;
+        if value.kind != Kind::Null {
+            self.found.wrong_type.get_or_insert(key.path);
+        }
+        Ok(Member::new(key, value))
+    }
+}
+
+const fn object(span: Span) -> Value {
+    Value { span, kind: Kind::Object, escaped: false }
+}

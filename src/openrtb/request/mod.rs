@@ -1,0 +1,239 @@
+//! A scanned bid request: the inbound bytes, and where the members stand that we read.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use bytes::Bytes;
+
+use super::eid::{EidLists, Eids};
+use super::error::ScanError;
+use super::read;
+use super::scan::{Key, Kind, Known, Limits, Scanner, Value, known};
+use super::signals::RawSignals;
+use super::text::{Span, Text};
+
+/// A bid request whose grammar has been checked. Cheap to keep: the bytes are shared, the rest is offsets.
+#[derive(Clone)]
+pub struct BidRequest {
+    pub(super) body: Bytes,
+    pub(super) layout: Layout,
+    names: Names,
+    signals: RawSignals,
+    eids: EidLists,
+    wrong_type: Option<&'static str>,
+}
+
+/// Everything a scan finds.
+#[derive(Default)]
+pub(super) struct Found {
+    pub layout: Layout,
+    pub names: Names,
+    pub signals: RawSignals,
+    pub eids: EidLists,
+    /// The first member of a wrong type that forbids us to add anything.
+    pub wrong_type: Option<&'static str>,
+}
+
+/// Where the members stand that we edit.
+#[derive(Clone, Default)]
+pub(super) struct Layout {
+    pub root: Container,
+    pub tmax: Option<Tmax>,
+    pub user: Option<Member>,
+    pub user_object: Option<Container>,
+    pub user_id: Option<Member>,
+    pub user_eids: Option<Member>,
+    pub user_ext: Option<Member>,
+    pub ext_object: Option<Container>,
+    pub ext_eids: Option<Member>,
+    pub ext_uid2: Option<Member>,
+    pub ext_publisher_user_id: Option<Member>,
+}
+
+/// A member of an object.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Member {
+    /// Key to value.
+    pub span: Span,
+    /// How many members stand before it in its object.
+    pub index: u32,
+    pub value: Span,
+    pub kind: Kind,
+}
+
+impl Member {
+    pub(super) fn new(key: Key, value: Value) -> Self {
+        let span = Span { start: key.start, end: value.span.end };
+        Self { span, index: key.index, value: value.span, kind: value.kind }
+    }
+}
+
+/// An object or array: brackets included, and how many items it has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Container {
+    pub span: Span,
+    pub items: u32,
+}
+
+/// An integer `tmax`.
+#[derive(Clone, Copy)]
+pub(super) struct Tmax {
+    pub span: Span,
+    pub millis: u64,
+}
+
+/// Strings we read.
+#[derive(Clone, Default)]
+pub(super) struct Names {
+    pub id: Option<Text>,
+    pub imp: Span,
+    pub cur: Option<Text>,
+    pub test: bool,
+    /// `publisher.id` of `site`, `app`, `dooh`.
+    pub publishers: [Option<Text>; 3],
+    pub domain: Option<Text>,
+    pub bundle: Option<Text>,
+    pub user_id: Option<Text>,
+    pub publisher_user_id: Option<Text>,
+}
+
+impl BidRequest {
+    /// Checks the whole text and finds what we read. An error means HTTP 400.
+    pub fn parse(body: Bytes, limits: &Limits) -> Result<Self, ScanError> {
+        let Found { layout, names, signals, eids, wrong_type } = read::request(&body, *limits)?;
+        Ok(Self { body, layout, names, signals, eids, wrong_type })
+    }
+
+    /// The body as it came.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// `id`.
+    pub fn id(&self) -> Cow<'_, str> {
+        self.text(self.names.id).unwrap_or_default()
+    }
+
+    /// `id` as it stands in the body, with its quotes.
+    pub fn id_raw(&self) -> &[u8] {
+        self.names.id.map(|id| id.quoted(&self.body)).unwrap_or_default()
+    }
+
+    /// The ids of `imp`, read on demand; an imp without a string id gives none.
+    pub fn imp_ids(&self) -> Vec<Cow<'_, str>> {
+        let body = self.names.imp.of(&self.body);
+        read_imp_ids(body).unwrap_or_default()
+    }
+
+    /// `tmax` in milliseconds.
+    pub fn tmax(&self) -> Option<u64> {
+        self.layout.tmax.map(|tmax| tmax.millis)
+    }
+
+    /// The first string of `cur`.
+    pub fn first_cur(&self) -> Option<Cow<'_, str>> {
+        self.text(self.names.cur)
+    }
+
+    /// `test` is set: a non-billable auction.
+    pub fn test(&self) -> bool {
+        self.names.test
+    }
+
+    /// The first of `site.publisher.id`, `app.publisher.id`, `dooh.publisher.id`.
+    pub fn publisher_id(&self) -> Option<Cow<'_, str>> {
+        self.text(self.names.publishers.into_iter().flatten().next())
+    }
+
+    /// `site.domain`.
+    pub fn site_domain(&self) -> Option<Cow<'_, str>> {
+        self.text(self.names.domain)
+    }
+
+    /// `app.bundle`.
+    pub fn app_bundle(&self) -> Option<Cow<'_, str>> {
+        self.text(self.names.bundle)
+    }
+
+    /// `user.id`, if it is a string.
+    pub fn user_id(&self) -> Option<Cow<'_, str>> {
+        self.text(self.names.user_id)
+    }
+
+    /// The hint `user.ext.publisher_user_id`, if it is a string.
+    pub fn publisher_user_id(&self) -> Option<Cow<'_, str>> {
+        self.text(self.names.publisher_user_id)
+    }
+
+    /// The hint `user.ext.uid2` as it stands in the body.
+    pub fn uid2_hint(&self) -> Option<&[u8]> {
+        self.layout.ext_uid2.map(|member| member.value.of(&self.body))
+    }
+
+    /// The privacy signals as stated.
+    pub fn signals(&self) -> &RawSignals {
+        &self.signals
+    }
+
+    /// TC strings: `user.consent`, `user.ext.consent`.
+    pub fn consents(&self) -> [Option<Cow<'_, str>>; 2] {
+        self.signals.consent.map(|text| self.text(text))
+    }
+
+    /// `regs.us_privacy`, `regs.ext.us_privacy`.
+    pub fn us_privacies(&self) -> [Option<Cow<'_, str>>; 2] {
+        self.signals.us_privacy.map(|text| self.text(text))
+    }
+
+    /// `regs.gpp`, `regs.ext.gpp`.
+    pub fn gpps(&self) -> [Option<Cow<'_, str>>; 2] {
+        self.signals.gpp.map(|text| self.text(text))
+    }
+
+    /// `device.geo.country`, `user.geo.country`.
+    pub fn countries(&self) -> [Option<Cow<'_, str>>; 2] {
+        self.signals.countries.map(|text| self.text(text))
+    }
+
+    /// The EIDs of both places.
+    pub fn eids(&self) -> Eids<'_> {
+        Eids { body: &self.body, lists: &self.eids }
+    }
+
+    /// The first of `user`, `user.ext`, their `eids`, `regs`, `regs.ext` and `device` that is there, but of a wrong
+    /// type. To such a request nothing is added.
+    pub fn wrong_type(&self) -> Option<&'static str> {
+        self.wrong_type
+    }
+
+    fn text(&self, text: Option<Text>) -> Option<Cow<'_, str>> {
+        text.map(|text| text.decode(&self.body))
+    }
+}
+
+/// Bodies are never logged: only the length shows.
+impl fmt::Debug for BidRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BidRequest").field("bytes", &self.body.len()).finish_non_exhaustive()
+    }
+}
+
+pub(super) const IMP: [Known; 1] = [known("id", "imp.id")];
+
+fn read_imp_ids(imp: &[u8]) -> Result<Vec<Cow<'_, str>>, ScanError> {
+    let mut ids = Vec::with_capacity(4);
+    let mut scanner = Scanner::new(imp, Limits { max_depth: usize::MAX })?;
+    scanner.kind()?;
+    let mut array = scanner.array()?;
+    while scanner.next_element(&mut array)? {
+        scanner.kind()?;
+        let mut object = scanner.object()?;
+        while scanner.next_member(&mut object, &IMP)?.is_some() {
+            ids.extend(scanner.value()?.text().map(|id| id.decode(imp)));
+        }
+    }
+    Ok(ids)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,155 @@
+//! Bid responses: judged bid by bid, merged from raw slices.
+//!
+//! Several SSPs answer one request; the caller gets one response: one id, one currency, and the seatbids of every
+//! SSP, byte for byte, in the order the SSPs are configured in (OpenRTB 2.6 §4.2). A seatbid is re-written only where
+//! a bid in it has to go. Two seatbids of one seat stay two: their `group` and `ext` differ.
+
+mod judge;
+mod reply;
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+
+use self::judge::{Accepted, judge};
+use self::reply::{Currency, Reply};
+
+/// What the replies answer to.
+#[derive(Clone, Copy)]
+pub struct MergeContext<'a> {
+    /// The request's `id` as it stands there, with its quotes.
+    pub id_raw: &'a [u8],
+    /// The ids of its imps.
+    pub imp_ids: &'a [Cow<'a, str>],
+    /// The first of its `cur`; the response is in it, else in USD.
+    pub cur: Option<&'a str>,
+}
+
+/// One SSP's answer.
+#[derive(Clone, Copy)]
+pub struct MergeInput<'a> {
+    /// The SSP's configured id.
+    pub ssp: &'a str,
+    /// The whole body.
+    pub body: &'a [u8],
+}
+
+/// What a reply is worth.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ReplyVerdict {
+    /// It bids.
+    Bid {
+        /// Bids accepted.
+        bids: usize,
+        /// Bids refused: unknown imp, no id, no price of 0 or more, or a duplicate.
+        dropped: usize,
+        /// Valid JSON, but not of OpenRTB's types; judged by what we need alone.
+        typed_error: bool,
+    },
+    /// It has no bids.
+    NoBid,
+    /// It cannot be used: `json`, `id`, `cur` or `bids` (every bid was refused).
+    Invalid(&'static str),
+}
+
+/// The merged answer.
+#[derive(Clone, Debug, Default)]
+pub struct Merged {
+    /// The response; `None` when there is no bid (204).
+    pub body: Option<Bytes>,
+    /// One per reply, in order.
+    pub verdicts: Vec<ReplyVerdict>,
+    /// Without bids: the no-bid reason that every reply gave, or 1 (technical error) when none could be used. What
+    /// never answered is not known here.
+    pub nbr: Option<i32>,
+}
+
+/// Whether a response has any bid at all. It is not judged further.
+pub fn has_bids(body: &[u8]) -> bool {
+    Reply::read(body).is_ok_and(|reply| reply.bids().next().is_some())
+}
+
+/// Judges one reply.
+pub fn inspect(context: &MergeContext<'_>, body: &[u8]) -> ReplyVerdict {
+    match Reply::read(body) {
+        Ok(reply) => judge(context, &reply).0,
+        Err(_) => ReplyVerdict::Invalid("json"),
+    }
+}
+
+/// Merges the replies, given in the order their seatbids are to have.
+pub fn merge(context: &MergeContext<'_>, replies: &[MergeInput<'_>]) -> Merged {
+    let mut merged = Merged::default();
+    let mut bidding = Vec::with_capacity(replies.len());
+    let mut reasons = Vec::with_capacity(replies.len());
+    for input in replies {
+        let reply = Reply::read(input.body).unwrap_or_else(|_| Reply::unreadable());
+        let (verdict, accepted) = judge(context, &reply);
+        merged.verdicts.push(verdict);
+        match verdict {
+            ReplyVerdict::Bid { .. } => bidding.push((reply, accepted)),
+            ReplyVerdict::NoBid => reasons.push(reply.nbr()),
+            ReplyVerdict::Invalid(_) => reasons.push(Some(TECHNICAL_ERROR)),
+        }
+    }
+    if bidding.is_empty() {
+        let first = reasons.first().copied().flatten();
+        merged.nbr = first.filter(|_| reasons.iter().all(|reason| *reason == first));
+    } else {
+        merged.body = Some(Bytes::from(written(context, &bidding)));
+    }
+    merged
+}
+
+/// No-bid reason 1.
+const TECHNICAL_ERROR: i32 = 1;
+
+fn written(context: &MergeContext<'_>, bidding: &[(Reply<'_>, Accepted)]) -> Vec<u8> {
+    let size: usize = bidding.iter().map(|(reply, _)| reply.body.len()).sum();
+    let mut out = Vec::with_capacity(size + 256);
+    out.extend_from_slice(b"{\"id\":");
+    out.extend_from_slice(context.id_raw);
+    let target = target_currency(context);
+    if target != DEFAULT_CURRENCY || bidding.iter().any(|(reply, _)| reply.cur() != Currency::Unsaid) {
+        let mut cur = String::with_capacity(8);
+        super::text::push_json_string(&mut cur, target);
+        push_member(&mut out, "cur", cur.as_bytes());
+    }
+    // AUCTION_BID_ID is expanded from it: with bids of several replies it would be wrong for some.
+    if let [(reply, _)] = bidding
+        && let Some(bidid) = reply.bidid()
+    {
+        push_member(&mut out, "bidid", bidid);
+    }
+    let mut customdata = bidding.iter().filter_map(|(reply, _)| reply.customdata());
+    if let (Some(only), None) = (customdata.next(), customdata.next()) {
+        push_member(&mut out, "customdata", only);
+    }
+    out.extend_from_slice(b",\"seatbid\":[");
+    let mut first = true;
+    for seat in bidding.iter().flat_map(|(reply, accepted)| accepted.seats(reply)) {
+        if !std::mem::take(&mut first) {
+            out.push(b',');
+        }
+        out.extend_from_slice(&seat);
+    }
+    out.extend_from_slice(b"]}");
+    out
+}
+
+fn push_member(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+    out.extend_from_slice(value);
+}
+
+/// The currency of a response that names none.
+const DEFAULT_CURRENCY: &str = "USD";
+
+fn target_currency<'a>(context: &MergeContext<'a>) -> &'a str {
+    context.cur.filter(|cur| !cur.is_empty()).unwrap_or(DEFAULT_CURRENCY)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,210 @@
+//! One SSP's response: where its seatbids and bids stand.
+
+use std::borrow::Cow;
+
+use super::super::error::{ScanError, ScanReason};
+use super::super::request::Container;
+use super::super::scan::{Kind, Known, Limits, Scanner, Value, known};
+use super::super::text::Span;
+
+/// A response whose grammar has been checked.
+pub(super) struct Reply<'a> {
+    pub body: &'a [u8],
+    readable: bool,
+    id: Option<Value>,
+    cur: Option<Value>,
+    bidid: Option<Value>,
+    customdata: Option<Value>,
+    nbr: Option<Value>,
+    pub seats: Vec<Seat>,
+}
+
+/// What a response says of its currency.
+#[derive(PartialEq, Eq)]
+pub(super) enum Currency<'a> {
+    /// Nothing.
+    Unsaid,
+    /// This code.
+    Said(Cow<'a, str>),
+    /// Something that is no string.
+    Unreadable,
+}
+
+/// A seatbid.
+pub(super) struct Seat {
+    pub span: Span,
+    /// `group` is 1: its imps are won or lost together.
+    pub group: bool,
+    /// The array `bid`; without it there are no bids.
+    pub list: Container,
+    pub bids: Vec<RawBid>,
+}
+
+/// A bid, with what we need of it.
+#[derive(Default)]
+pub(super) struct RawBid {
+    pub span: Span,
+    pub id: Option<Value>,
+    pub impid: Option<Value>,
+    pub price: Option<Value>,
+}
+
+const ROOT: [Known; 6] = [
+    known("id", "id"),
+    known("seatbid", "seatbid"),
+    known("cur", "cur"),
+    known("bidid", "bidid"),
+    known("customdata", "customdata"),
+    known("nbr", "nbr"),
+];
+const SEAT: [Known; 2] = [known("bid", "seatbid.bid"), known("group", "seatbid.group")];
+const BID: [Known; 3] =
+    [known("id", "seatbid.bid.id"), known("impid", "seatbid.bid.impid"), known("price", "seatbid.bid.price")];
+
+impl<'a> Reply<'a> {
+    /// Reads a response.
+    pub(super) fn read(body: &'a [u8]) -> Result<Self, ScanError> {
+        let mut scanner = Scanner::new(body, Limits::default())?;
+        let mut reply = Self { body, readable: true, ..Self::unreadable() };
+        open(&mut scanner, Kind::Object)?;
+        let mut root = scanner.object()?;
+        while let Some(key) = scanner.next_member(&mut root, &ROOT)? {
+            if key.path == "seatbid" {
+                reply.seats(&mut scanner)?;
+                continue;
+            }
+            let value = Some(scanner.value()?).filter(|value| value.kind != Kind::Null);
+            match key.path {
+                "id" => reply.id = value,
+                "cur" => reply.cur = value,
+                "bidid" => reply.bidid = value,
+                "customdata" => reply.customdata = value,
+                _ => reply.nbr = value,
+            }
+        }
+        scanner.finish()?;
+        Ok(reply)
+    }
+
+    /// Stands for a body that could not be read.
+    pub(super) fn unreadable() -> Self {
+        Self {
+            body: &[],
+            readable: false,
+            id: None,
+            cur: None,
+            bidid: None,
+            customdata: None,
+            nbr: None,
+            seats: Vec::new(),
+        }
+    }
+
+    fn seats(&mut self, scanner: &mut Scanner<'_>) -> Result<(), ScanError> {
+        if scanner.kind()? == Kind::Null {
+            return scanner.value().map(|_| ());
+        }
+        open(scanner, Kind::Array)?;
+        let mut array = scanner.array()?;
+        while scanner.next_element(&mut array)? {
+            self.seats.push(seat(scanner)?);
+        }
+        Ok(())
+    }
+
+    /// Whether the body was a JSON object of the shape of a response.
+    pub(super) fn is_readable(&self) -> bool {
+        self.readable
+    }
+
+    /// Every bid.
+    pub(super) fn bids(&self) -> impl Iterator<Item = &RawBid> {
+        self.seats.iter().flat_map(|seat| &seat.bids)
+    }
+
+    /// `id`, with its quotes if it is a string.
+    pub(super) fn id(&self) -> Option<&'a [u8]> {
+        self.id.map(|id| id.span.of(self.body))
+    }
+
+    /// `cur`.
+    pub(super) fn cur(&self) -> Currency<'a> {
+        match self.cur {
+            None => Currency::Unsaid,
+            Some(cur) => self.string(cur).map_or(Currency::Unreadable, Currency::Said),
+        }
+    }
+
+    /// `bidid` as written, if it is a string.
+    pub(super) fn bidid(&self) -> Option<&'a [u8]> {
+        self.bidid.filter(|value| value.kind == Kind::String).map(|value| value.span.of(self.body))
+    }
+
+    /// `customdata` as written, if it is a string.
+    pub(super) fn customdata(&self) -> Option<&'a [u8]> {
+        self.customdata.filter(|value| value.kind == Kind::String).map(|value| value.span.of(self.body))
+    }
+
+    /// `nbr`, if it is an integer.
+    pub(super) fn nbr(&self) -> Option<i32> {
+        let nbr = self.nbr.filter(|value| value.kind == Kind::Number)?;
+        std::str::from_utf8(nbr.span.of(self.body)).ok()?.parse().ok()
+    }
+
+    /// The value as a string.
+    pub(super) fn string(&self, value: Value) -> Option<Cow<'a, str>> {
+        value.text().map(|text| text.decode(self.body))
+    }
+}
+
+/// The next value has to be of this kind.
+fn open(scanner: &mut Scanner<'_>, kind: Kind) -> Result<(), ScanError> {
+    if scanner.kind()? == kind { Ok(()) } else { Err(scanner.fault(ScanReason::WrongType)) }
+}
+
+fn seat(scanner: &mut Scanner<'_>) -> Result<Seat, ScanError> {
+    open(scanner, Kind::Object)?;
+    let start = scanner.position();
+    let mut seat = Seat { span: Span::default(), group: false, list: Container::default(), bids: Vec::new() };
+    let mut object = scanner.object()?;
+    while let Some(key) = scanner.next_member(&mut object, &SEAT)? {
+        if key.path == "seatbid.group" {
+            let value = scanner.value()?;
+            seat.group = scanner.bytes(value.span) == b"1";
+        } else if scanner.kind()? == Kind::Null {
+            scanner.value()?;
+        } else {
+            bids(scanner, &mut seat)?;
+        }
+    }
+    seat.span = Span { start, end: scanner.position() };
+    Ok(seat)
+}
+
+fn bids(scanner: &mut Scanner<'_>, seat: &mut Seat) -> Result<(), ScanError> {
+    open(scanner, Kind::Array)?;
+    let start = scanner.position();
+    let mut array = scanner.array()?;
+    while scanner.next_element(&mut array)? {
+        seat.bids.push(bid(scanner)?);
+    }
+    seat.list = Container { span: Span { start, end: scanner.position() }, items: array.count };
+    Ok(())
+}
+
+fn bid(scanner: &mut Scanner<'_>) -> Result<RawBid, ScanError> {
+    open(scanner, Kind::Object)?;
+    let start = scanner.position();
+    let mut bid = RawBid::default();
+    let mut object = scanner.object()?;
+    while let Some(key) = scanner.next_member(&mut object, &BID)? {
+        let value = Some(scanner.value()?);
+        match key.path {
+            "seatbid.bid.id" => bid.id = value,
+            "seatbid.bid.impid" => bid.impid = value,
+            _ => bid.price = value,
+        }
+    }
+    bid.span = Span { start, end: scanner.position() };
+    Ok(bid)
+}

@@ -1,0 +1,140 @@
+//! Privacy signals as the request states them, from every place they may stand in. What they mean is not decided here.
+
+use smallvec::SmallVec;
+
+use super::error::ScanError;
+use super::scan::{Kind, Scanner};
+use super::text::Text;
+
+/// Privacy signals of a request. Of two places, the first is the OpenRTB 2.6 one, the second that under `ext`.
+#[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the protocol")]
+pub struct RawSignals {
+    /// `regs.coppa` or `regs.ext.coppa` is set.
+    pub coppa: bool,
+    /// `regs.gdpr`, `regs.ext.gdpr`.
+    pub gdpr: [Option<bool>; 2],
+    /// TC strings: `user.consent`, `user.ext.consent`.
+    pub consent: [Option<Text>; 2],
+    /// `regs.us_privacy`, `regs.ext.us_privacy`.
+    pub us_privacy: [Option<Text>; 2],
+    /// `regs.gpp`, `regs.ext.gpp`.
+    pub gpp: [Option<Text>; 2],
+    /// Section ids of `regs.gpp_sid` and `regs.ext.gpp_sid` together.
+    pub gpp_sid: SmallVec<[i32; 4]>,
+    /// One of the two lists is there, possibly empty.
+    pub gpp_sid_present: bool,
+    /// `regs.ext.gpc` is set.
+    pub gpc: bool,
+    /// `device.lmt` is set.
+    pub lmt: bool,
+    /// `device.dnt` is set.
+    pub dnt: bool,
+    /// `device.ext.atts`.
+    pub atts: Option<u8>,
+    /// `device.os` is iOS.
+    pub ios: bool,
+    /// The request has an `app`.
+    pub is_app: bool,
+    /// `device.geo.country`, `user.geo.country`.
+    pub countries: [Option<Text>; 2],
+    /// A privacy member is there, but of a type that tells us nothing.
+    pub malformed: bool,
+}
+
+impl RawSignals {
+    /// A flag: `1`, `true` and `"1"` are set, `0`, `false` and `"0"` are not; null is absent.
+    pub(super) fn flag(&mut self, scanner: &mut Scanner<'_>) -> Result<Option<bool>, ScanError> {
+        let flag = flag(scanner)?;
+        self.malformed |= flag == Flag::Unusable;
+        Ok(flag.said())
+    }
+
+    /// A string; null is absent.
+    pub(super) fn text(&mut self, scanner: &mut Scanner<'_>) -> Result<Option<Text>, ScanError> {
+        let value = scanner.value()?;
+        let text = value.text();
+        self.malformed |= text.is_none() && value.kind != Kind::Null;
+        Ok(text)
+    }
+
+    /// A small number, as such or as a string; null is absent.
+    pub(super) fn small(&mut self, scanner: &mut Scanner<'_>) -> Result<Option<u8>, ScanError> {
+        let value = scanner.value()?;
+        let number = scalar(scanner, value).and_then(|text| text.parse().ok());
+        self.malformed |= number.is_none() && value.kind != Kind::Null;
+        Ok(number)
+    }
+
+    /// Adds a list of section ids; null is absent.
+    pub(super) fn sections(&mut self, scanner: &mut Scanner<'_>) -> Result<(), ScanError> {
+        match scanner.kind()? {
+            Kind::Array => {}
+            kind => {
+                self.malformed |= kind != Kind::Null;
+                return scanner.value().map(|_| ());
+            }
+        }
+        self.gpp_sid_present = true;
+        let mut array = scanner.array()?;
+        while scanner.next_element(&mut array)? {
+            let value = scanner.value()?;
+            match scalar(scanner, value).and_then(|text| text.parse().ok()) {
+                Some(section) => self.gpp_sid.push(section),
+                None => self.malformed = true,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A flag as written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Flag {
+    Absent,
+    Said(bool),
+    Unusable,
+}
+
+impl Flag {
+    pub(super) fn said(self) -> Option<bool> {
+        match self {
+            Self::Said(said) => Some(said),
+            Self::Absent | Self::Unusable => None,
+        }
+    }
+}
+
+/// Reads a flag in any of the forms found in the wild; numbers by value, so that `1.0` is set.
+pub(super) fn flag(scanner: &mut Scanner<'_>) -> Result<Flag, ScanError> {
+    let value = scanner.value()?;
+    if value.kind == Kind::Null {
+        return Ok(Flag::Absent);
+    }
+    let said = match scalar(scanner, value) {
+        Some("true") if value.kind == Kind::Bool => Some(true),
+        Some("false") if value.kind == Kind::Bool => Some(false),
+        Some("1") => Some(true),
+        Some("0") => Some(false),
+        Some(number) if value.kind == Kind::Number => number.parse::<f64>().ok().and_then(zero_or_one),
+        _ => None,
+    };
+    Ok(said.map_or(Flag::Unusable, Flag::Said))
+}
+
+fn zero_or_one(number: f64) -> Option<bool> {
+    if number == 0.0 {
+        return Some(false);
+    }
+    ((number - 1.0).abs() < f64::EPSILON).then_some(true)
+}
+
+/// The text of a scalar, without quotes; `None` for containers, null and strings with escapes.
+fn scalar<'a>(scanner: &Scanner<'a>, value: super::scan::Value) -> Option<&'a str> {
+    let bytes = match value.kind {
+        Kind::String if !value.escaped => scanner.bytes(value.text()?.content),
+        Kind::Number | Kind::Bool => scanner.bytes(value.span),
+        _ => return None,
+    };
+    std::str::from_utf8(bytes).ok()
+}

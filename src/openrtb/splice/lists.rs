@@ -1,0 +1,332 @@
+//! What becomes of the two EID lists.
+
+use smallvec::SmallVec;
+
+use super::super::changes::Changes;
+use super::super::eid::{Eid, Eids, Place};
+use super::super::request::{BidRequest, Container, Member};
+use super::super::scan::Kind;
+use super::super::text::push_json_string;
+use super::{Dialect, Edit, NewEid, Strip};
+
+/// What becomes of `user.eids` and of `user.ext.eids`.
+pub(super) struct Fates {
+    pub user: Fate,
+    pub ext: Fate,
+}
+
+/// What becomes of one of them.
+#[expect(clippy::large_enum_variant, reason = "lives for one call; a box would cost an allocation")]
+pub(super) enum Fate {
+    /// It stays as it is.
+    Keep,
+    /// The member goes.
+    Remove,
+    /// Its entries change in place.
+    Entries(Changes),
+    /// This array is its value, whether the member is there or not.
+    Value(String),
+}
+
+/// Decides for both.
+pub(super) fn fates(request: &BidRequest, edit: &Edit<'_>) -> Fates {
+    let lists = Lists::of(request, edit);
+    match lists.dialect {
+        Dialect::AsReceived => {
+            let [user, ext] = Place::ALL.map(|place| lists.as_received(place));
+            Fates { user, ext }
+        }
+        _ => lists.joined(),
+    }
+}
+
+/// The lists of a request, and what is wanted of them.
+struct Lists<'a> {
+    request: &'a BidRequest,
+    eids: Eids<'a>,
+    dialect: Dialect,
+    strip: Strip<'a>,
+    add: Option<NewEid<'a>>,
+}
+
+/// An entry of the list to be written.
+#[derive(Clone, Copy)]
+enum Item {
+    /// One that is there, by its index in either place, and whether the new id goes into it.
+    Theirs { at: [Option<usize>; 2], swap: bool },
+    /// The new one.
+    Ours,
+}
+
+type Items = SmallVec<[Item; 8]>;
+
+impl<'a> Lists<'a> {
+    fn of(request: &'a BidRequest, edit: &Edit<'a>) -> Self {
+        let (dialect, add) = match request.wrong_type() {
+            Some(_) => (Dialect::AsReceived, None),
+            None => (edit.dialect, edit.add),
+        };
+        let mut lists = Self { request, eids: request.eids(), dialect, strip: edit.strip, add };
+        lists.add = add.filter(|add| add.replace || !lists.stays(add.source));
+        lists
+    }
+
+    /// Whether an entry of this source survives the strip.
+    fn stays(&self, source: &str) -> bool {
+        let mut eids = Place::ALL.into_iter().flat_map(|place| self.eids.of(place));
+        eids.any(|eid| eid.is_of(source) && !self.strips(eid))
+    }
+
+    fn strips(&self, eid: Eid<'_>) -> bool {
+        match self.strip {
+            Strip::Nothing => false,
+            Strip::Sources(sources) => sources.iter().any(|source| eid.is_of(source)),
+            Strip::All => true,
+        }
+    }
+
+    /// Both lists are one, and written as the dialect wants it.
+    fn joined(&self) -> Fates {
+        let (items, changed) = self.edited(&Place::ALL);
+        if !changed {
+            return Fates { user: Fate::Keep, ext: Fate::Keep };
+        }
+        let write = |place| self.written(place, &items);
+        match self.dialect {
+            Dialect::V25 => Fates { user: self.removed(Place::User), ext: write(Place::Ext) },
+            Dialect::V26 => Fates { user: write(Place::User), ext: self.removed(Place::Ext) },
+            Dialect::Both | Dialect::AsReceived => Fates { user: write(Place::User), ext: write(Place::Ext) },
+        }
+    }
+
+    /// One list by itself.
+    fn as_received(&self, place: Place) -> Fate {
+        let Some(member) = self.member(place).filter(|member| member.kind != Kind::Null) else {
+            let other = match place {
+                Place::User => self.member(Place::Ext).filter(|member| member.kind != Kind::Null),
+                Place::Ext => return Fate::Keep,
+            };
+            let (items, _) = self.edited(&[]);
+            return if other.is_none() && self.add.is_some() {
+                self.written(place, &items)
+            } else {
+                Fate::Keep
+            };
+        };
+        if member.kind != Kind::Array {
+            return if self.strip == Strip::Nothing { Fate::Keep } else { Fate::Remove };
+        }
+        match self.edited(&[place]) {
+            (items, true) => self.written(place, &items),
+            (_, false) => Fate::Keep,
+        }
+    }
+
+    /// The list these places make together, stripped and added to; and whether an identifier came or went.
+    fn edited(&self, places: &[Place]) -> (Items, bool) {
+        let mut items = self.union(places);
+        let before = items.len();
+        items.retain(|item| !self.entry(*item).is_some_and(|eid| self.strips(eid)));
+        let stripped = items.len() != before;
+        let Some(add) = self.add else { return (items, stripped) };
+        let is_of = |item: &Item| self.entry(*item).is_some_and(|eid| eid.is_of(add.source));
+        match items.iter().position(is_of) {
+            Some(first) => {
+                if let Some(Item::Theirs { swap, .. }) = items.get_mut(first) {
+                    *swap = true;
+                }
+                let mut nth = 0;
+                items.retain(|item| {
+                    nth += 1;
+                    nth - 1 <= first || !is_of(item)
+                });
+            }
+            None => items.push(Item::Ours),
+        }
+        (items, true)
+    }
+
+    /// `user.eids`, then those of `user.ext.eids` that it does not hold.
+    fn union(&self, places: &[Place]) -> Items {
+        let mut items = Items::new();
+        if places.contains(&Place::User) {
+            let indices = 0..self.eids.entries(Place::User).len();
+            items.extend(indices.map(|index| Item::Theirs { at: [Some(index), None], swap: false }));
+        }
+        if places.contains(&Place::Ext) {
+            for (index, eid) in self.eids.of(Place::Ext).enumerate() {
+                self.join(&mut items, index, eid);
+            }
+        }
+        items
+    }
+
+    fn join(&self, items: &mut Items, index: usize, eid: Eid<'_>) {
+        let same = |at: Option<usize>| {
+            at.and_then(|at| self.eids.nth(Place::User, at)).is_some_and(|theirs| theirs.same_as(eid))
+        };
+        for item in items.iter_mut() {
+            if let Item::Theirs { at: [user @ Some(_), ext], .. } = item
+                && same(*user)
+            {
+                ext.get_or_insert(index);
+                return;
+            }
+        }
+        items.push(Item::Theirs { at: [None, Some(index)], swap: false });
+    }
+
+    fn removed(&self, place: Place) -> Fate {
+        match self.member(place) {
+            Some(member) if member.kind != Kind::Null => Fate::Remove,
+            _ => Fate::Keep,
+        }
+    }
+
+    /// Writes the list to a place: in place if its own entries come first and in their order, else anew.
+    fn written(&self, place: Place, items: &Items) -> Fate {
+        if items.is_empty() {
+            return if self.eids.entries(place).is_empty() { Fate::Keep } else { self.removed(place) };
+        }
+        let array = self.member(place).filter(|member| member.kind == Kind::Array);
+        match array.filter(|_| comes_first(place, items)) {
+            Some(array) => Fate::Entries(self.in_place(place, array, items)),
+            None => Fate::Value(format!("[{}]", self.joined_text(place, items.iter()))),
+        }
+    }
+
+    fn in_place(&self, place: Place, array: Member, items: &Items) -> Changes {
+        let text = self.request.body();
+        let mut changes = Changes::default();
+        let stays = |index| items.iter().any(|item| own(*item, place) == Some(index));
+        let doomed = self.eids.of(place).enumerate().filter(|(index, _)| !stays(*index));
+        changes
+            .remove(text, doomed.map(|(index, eid)| (eid.span(), u32::try_from(index).unwrap_or(u32::MAX))));
+        let mut survivors = 0;
+        for item in items {
+            let Some(index) = own(*item, place) else { continue };
+            survivors += 1;
+            if let Item::Theirs { swap: true, .. } = item
+                && let Some(eid) = self.eids.nth(place, index)
+            {
+                self.swap(&mut changes, place, eid);
+            }
+        }
+        if items.len() > survivors {
+            let new = self.joined_text(place, items.iter().filter(|item| own(**item, place).is_none()));
+            let container = Container { span: array.value, items: 0 };
+            changes.append(text, container, u32::from(survivors > 0), &new);
+        }
+        changes
+    }
+
+    /// Puts the new id into an entry: over its only id, or over the whole entry when it has none or several.
+    fn swap(&self, changes: &mut Changes, place: Place, eid: Eid<'_>) {
+        let Some(add) = self.add else { return };
+        match eid.only_id() {
+            Some(id) => {
+                let mut quoted = String::with_capacity(add.id.len() + 2);
+                push_json_string(&mut quoted, add.id);
+                changes.replace(id.quoted_span(), quoted);
+            }
+            None => changes.replace(eid.span(), self.ours(place)),
+        }
+    }
+
+    /// The items as they are written to a place, separated by commas.
+    fn joined_text<'i>(&self, place: Place, items: impl Iterator<Item = &'i Item>) -> String {
+        let mut out = String::new();
+        for item in items {
+            if !out.is_empty() {
+                out.push(',');
+            }
+            match (self.spelled(place, *item), item) {
+                (Some(eid), Item::Theirs { swap: false, .. }) => out.push_str(as_str(eid.raw())),
+                (Some(eid), _) => self.push_swapped(&mut out, place, eid),
+                (None, _) => out.push_str(&self.ours(place)),
+            }
+        }
+        out
+    }
+
+    /// An entry that moves, with the new id in it.
+    fn push_swapped(&self, out: &mut String, place: Place, eid: Eid<'_>) {
+        let Some((id, add)) = eid.only_id().zip(self.add) else {
+            out.push_str(&self.ours(place));
+            return;
+        };
+        let (entry, id) = (eid.span().range(), id.quoted_span().range());
+        let text = self.request.body();
+        out.push_str(as_str(text.get(entry.start..id.start).unwrap_or_default()));
+        push_json_string(out, add.id);
+        out.push_str(as_str(text.get(id.end..entry.end).unwrap_or_default()));
+    }
+
+    /// The new entry. Its provenance is an addition of 2.6: a reader of 2.5 does not get it, unless it is to get
+    /// the very list of `user.eids`.
+    fn ours(&self, place: Place) -> String {
+        let Some(add) = self.add else { return String::new() };
+        let mut out = String::with_capacity(add.id.len() + 96);
+        out.push_str(r#"{"source":"#);
+        push_json_string(&mut out, add.source);
+        out.push_str(r#","uids":[{"id":"#);
+        push_json_string(&mut out, add.id);
+        out.push_str(r#","atype":3}]"#);
+        if let Some(inserter) = add.inserter
+            && (place == Place::User || self.dialect == Dialect::Both)
+        {
+            out.push_str(r#","inserter":"#);
+            push_json_string(&mut out, inserter);
+            out.push_str(r#","mm":3"#);
+        }
+        out.push('}');
+        out
+    }
+
+    /// The entry as this place spells it, else as the other does.
+    fn spelled(&self, place: Place, item: Item) -> Option<Eid<'a>> {
+        own(item, place).and_then(|index| self.eids.nth(place, index)).or_else(|| self.entry(item))
+    }
+
+    fn entry(&self, item: Item) -> Option<Eid<'a>> {
+        match item {
+            Item::Theirs { at: [Some(index), _], .. } => self.eids.nth(Place::User, index),
+            Item::Theirs { at: [None, Some(index)], .. } => self.eids.nth(Place::Ext, index),
+            Item::Theirs { at: [None, None], .. } | Item::Ours => None,
+        }
+    }
+
+    fn member(&self, place: Place) -> Option<Member> {
+        match place {
+            Place::User => self.request.layout.user_eids,
+            Place::Ext => self.request.layout.ext_eids,
+        }
+    }
+}
+
+/// Whether the entries of this place come first among the items, in ascending order.
+fn comes_first(place: Place, items: &Items) -> bool {
+    let mut last = None;
+    let mut others = false;
+    items.iter().all(|item| {
+        let Some(index) = own(*item, place) else {
+            others = true;
+            return true;
+        };
+        !others && last.replace(index).is_none_or(|last| last < index)
+    })
+}
+
+/// The index of an item in a place, if it is one of its entries.
+fn own(item: Item, place: Place) -> Option<usize> {
+    match (item, place) {
+        (Item::Theirs { at: [user, _], .. }, Place::User) => user,
+        (Item::Theirs { at: [_, ext], .. }, Place::Ext) => ext,
+        (Item::Ours, _) => None,
+    }
+}
+
+/// The scan has checked the UTF-8 of the whole body, and these slices begin and end at ASCII characters.
+fn as_str(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap_or_default()
+}
