@@ -1,0 +1,125 @@
+//! Reads bit fields straight out of base64url text, six bits a character, without decoding it into a buffer.
+//!
+//! TCF and GPP strings are bit streams, most significant bit first, in base64url without padding. Senders pad them to
+//! six or to eight bits, so the text's own length is the only end there is.
+
+/// Longest privacy string that is looked at, in bytes. Real ones stay far below; the limit bounds the work a stranger can ask for.
+pub const MAX_TEXT: usize = 4096;
+
+/// A cursor over the bits of a base64url text.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bits<'a> {
+    text: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Bits<'a> {
+    /// `None` when a character is outside the base64url alphabet; padding is outside too.
+    pub(super) fn new(text: &'a str) -> Option<Self> {
+        let text = text.as_bytes();
+        text.iter().all(|&c| sextet(c).is_some()).then_some(Self { text, at: 0 })
+    }
+
+    /// Position of the cursor, in bits from the start.
+    pub(super) const fn position(self) -> usize {
+        self.at
+    }
+
+    /// The same text with the cursor at bit `at`.
+    pub(super) const fn at(self, at: usize) -> Self {
+        Self { text: self.text, at }
+    }
+
+    /// The next `count` bits (at most 57) as a number; `None` past the end.
+    pub(super) fn take(&mut self, count: usize) -> Option<u64> {
+        let mut value = 0;
+        let mut left = count;
+        while left > 0 {
+            let (index, used) = (self.at / 6, self.at % 6);
+            let sextet = u64::from(self.text.get(index).copied().and_then(sextet)?);
+            let step = left.min(6 - used);
+            let chunk = (sextet >> (6 - used - step)) & ((1 << step) - 1);
+            value = (value << step) | chunk;
+            self.at += step;
+            left -= step;
+        }
+        Some(value)
+    }
+
+    /// The next `count` bits, at most 16.
+    pub(super) fn take_u16(&mut self, count: usize) -> Option<u16> {
+        self.take(count).and_then(|value| u16::try_from(value).ok())
+    }
+
+    /// The next bit.
+    pub(super) fn flag(&mut self) -> Option<bool> {
+        self.take(1).map(|bit| bit == 1)
+    }
+
+    /// Moves on by `count` bits; `None` when they are not there.
+    pub(super) fn skip(&mut self, count: usize) -> Option<()> {
+        let end = self.at.checked_add(count)?;
+        (end <= self.text.len() * 6).then(|| self.at = end)
+    }
+
+    /// The `count` bits at bit `at` as a number; the cursor stays.
+    pub(super) fn peek(self, at: usize, count: usize) -> Option<u64> {
+        self.at(at).take(count)
+    }
+
+    /// Whether only zeros follow.
+    pub(super) fn rest_is_zero(mut self) -> bool {
+        while let Some(bit) = self.flag() {
+            if bit {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+const fn sextet(c: u8) -> Option<u8> {
+    match c {
+        b'A'..=b'Z' => Some(c - b'A'),
+        b'a'..=b'z' => Some(c - b'a' + 26),
+        b'0'..=b'9' => Some(c - b'0' + 52),
+        b'-' => Some(62),
+        b'_' => Some(63),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_cross_character_borders() {
+        // D B A B M = 000011 000001 000000 000001 001100
+        let mut bits = Bits::new("DBABM").unwrap();
+        assert_eq!(bits.take(6), Some(3));
+        assert_eq!(bits.take(8), Some(0b0000_0100));
+        assert_eq!(bits.peek(18, 12), Some(0b0000_0100_1100));
+        assert_eq!(bits.position(), 14);
+    }
+
+    #[test]
+    fn the_end_is_the_end() {
+        let mut bits = Bits::new("__").unwrap();
+        assert_eq!(bits.peek(0, 12), Some(0xfff));
+        assert_eq!(bits.peek(0, 13), None);
+        assert_eq!(bits.skip(12), Some(()));
+        assert_eq!(bits.skip(1), None);
+        assert_eq!(bits.flag(), None);
+        assert_eq!(bits.skip(usize::MAX), None);
+    }
+
+    #[test]
+    fn only_the_url_alphabet_counts() {
+        for text in ["AA=", "A+", "A/", "A A", "A\u{e9}"] {
+            assert!(Bits::new(text).is_none(), "{text}");
+        }
+        assert!(Bits::new("").is_some_and(Bits::rest_is_zero));
+        assert!(!Bits::new("AAB").unwrap().rest_is_zero());
+    }
+}

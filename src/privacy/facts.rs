@@ -1,0 +1,213 @@
+//! Signals and policy boiled down to the yes-or-no facts that the table asks for.
+
+use super::country::{alpha3, is_european};
+use super::gpp::Gpp;
+use super::gvl::{Gvl, TRADE_DESK};
+use super::policy::Policy;
+use super::signals::{Places, Regime, Signals};
+use super::tcf::TcString;
+use super::us_privacy::UsPrivacy;
+use super::us_section::UsSection;
+
+/// The facts of one request under one policy, each already the strictest over all places.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, one for each condition of the table")]
+pub(super) struct Facts<'a> {
+    pub(super) signals: &'a Signals<'a>,
+    pub(super) policy: &'a Policy,
+    /// GDPR, UK GDPR or the Swiss law applies.
+    pub(super) gdpr: bool,
+    /// Something says which law applies: a GDPR flag, `gpp_sid`, a country, a US signal.
+    pub(super) scope_known: bool,
+    /// Outside the configured countries.
+    pub(super) country_refused: bool,
+    /// Countries are configured and the request names none.
+    pub(super) country_unknown: bool,
+    pub(super) tcf: Tcf,
+    /// A TC string is there, whatever it is worth.
+    pub(super) tcf_given: bool,
+    pub(super) us: Us,
+}
+
+/// What the TC strings allow The Trade Desk; read only when EUID is asked for under GDPR.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Tcf {
+    NotAsked,
+    Missing,
+    Invalid,
+    Insufficient,
+    Sufficient,
+}
+
+/// US Privacy and GPP together.
+#[derive(Clone, Copy, Default, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, one for each condition of the table")]
+pub(super) struct Us {
+    /// A US signal is there.
+    pub(super) signal: bool,
+    /// US Privacy, in its own members or in GPP section 6, says opted out.
+    pub(super) sale_opt_out: bool,
+    /// A US Privacy string is malformed or a GPP header broken.
+    pub(super) malformed: bool,
+    /// What the applicable GPP sections say together.
+    pub(super) gpp: UsSection,
+    /// An applicable section cannot be read, or is named and not there.
+    pub(super) unreadable: bool,
+}
+
+impl<'a> Facts<'a> {
+    pub(super) fn gather(signals: &'a Signals<'a>, policy: &'a Policy, regime: Regime) -> Self {
+        let gpp = distinct(&signals.gpp).map(Gpp::parse).collect::<Strings<_>>();
+        let us = Us::gather(signals, &gpp);
+        let sid_speaks = signals.gpp_sid.iter().any(|&id| id > 0);
+        let mut countries = signals.countries.iter().flatten().filter_map(|code| alpha3(code));
+        let country_counts = signals.gdpr.is_none() && !sid_speaks;
+        let gdpr = signals.gpp_sid.contains(&2)
+            || signals.gdpr == Some(true)
+            || (country_counts && countries.clone().any(is_european));
+        let says_no = |country| !policy.countries.contains(&country);
+        let has_country = countries.clone().next().is_some();
+        let tcf = match regime {
+            Regime::Euid if gdpr => trade_desk(signals, &gpp, &policy.gvl),
+            _ => Tcf::NotAsked,
+        };
+        Self {
+            signals,
+            policy,
+            gdpr,
+            scope_known: signals.gdpr.is_some() || sid_speaks || has_country || us.signal || signals.gpc,
+            country_refused: !policy.countries.is_empty() && countries.any(says_no),
+            country_unknown: !policy.countries.is_empty() && !has_country,
+            tcf,
+            tcf_given: tc_strings(signals, &gpp).next().is_some(),
+            us,
+        }
+    }
+}
+
+/// The parsed forms of the at most two strings of a signal.
+type Strings<T> = smallvec::SmallVec<[T; 2]>;
+type GppStrings<'a> = Strings<Result<Gpp<'a>, super::gpp::BrokenHeader>>;
+
+/// The texts of a signal, each once: most senders write the same string in both places.
+fn distinct<'a>(places: &'a Places<'_>) -> impl Iterator<Item = &'a str> {
+    let [first, second] = places;
+    let second = second.as_deref().filter(|text| first.as_deref() != Some(text));
+    first.as_deref().into_iter().chain(second)
+}
+
+impl Us {
+    fn gather(signals: &Signals<'_>, gpp: &GppStrings<'_>) -> Self {
+        let mut us = Self::default();
+        for text in distinct(&signals.us_privacy) {
+            us.add_us_privacy(text);
+        }
+        let named = signals.gpp_sid.iter().any(|&id| id > 0);
+        for string in gpp {
+            let Ok(string) = string else {
+                us.malformed = true;
+                us.signal = true;
+                continue;
+            };
+            for (id, text) in string.sections() {
+                if !named || signals.gpp_sid.contains(&i32::from(id)) {
+                    us.add_section(id, text);
+                }
+            }
+        }
+        us.unreadable |= signals.gpp_sid.iter().any(|&id| id > 0 && !is_there(id, signals, gpp));
+        us
+    }
+
+    fn add_us_privacy(&mut self, text: &str) {
+        self.signal = true;
+        match UsPrivacy::parse(text) {
+            Some(UsPrivacy::OptedOut) => self.sale_opt_out = true,
+            Some(UsPrivacy::NotOptedOut) => {}
+            None => self.malformed = true,
+        }
+    }
+
+    fn add_section(&mut self, id: u16, text: &str) {
+        match id {
+            // TCF is asked about elsewhere; the header and signal integrity are no law.
+            2..=4 => {}
+            6 => self.add_us_privacy(text),
+            _ => {
+                self.signal |= (7..=27).contains(&id);
+                match UsSection::parse(id, text) {
+                    Some(section) => self.gpp = self.gpp.and(section),
+                    None => self.unreadable = true,
+                }
+            }
+        }
+    }
+}
+
+/// Whether the section that `gpp_sid` names can be found: in a GPP string, or for TCF and US Privacy in their own members.
+fn is_there(id: i32, signals: &Signals<'_>, gpp: &GppStrings<'_>) -> bool {
+    let in_own_member = match id {
+        2 => true,
+        6 => signals.us_privacy.iter().any(Option::is_some),
+        _ => false,
+    };
+    in_own_member
+        || gpp.iter().flatten().any(|string| string.sections().any(|(there, _)| i32::from(there) == id))
+}
+
+/// What all TC strings together allow The Trade Desk: the worst of them.
+fn trade_desk(signals: &Signals<'_>, gpp: &GppStrings<'_>, gvl: &Gvl) -> Tcf {
+    let mut found = Tcf::Missing;
+    for text in tc_strings(signals, gpp) {
+        let Some(tc) = reliable(text) else { return Tcf::Invalid };
+        let worse = found == Tcf::Insufficient || !suffices(&tc, gvl);
+        found = if worse { Tcf::Insufficient } else { Tcf::Sufficient };
+    }
+    found
+}
+
+/// Every TC string there is: own members and GPP section 2. An empty one is none.
+pub(super) fn tc_strings<'a>(
+    signals: &'a Signals<'_>,
+    gpp: &'a GppStrings<'_>,
+) -> impl Iterator<Item = &'a str> {
+    let in_gpp =
+        gpp.iter().flatten().flat_map(Gpp::sections).filter(|&(id, _)| id == 2).map(|(_, text)| text);
+    distinct(&signals.tc_strings).chain(in_gpp).filter(|text| !text.is_empty())
+}
+
+/// The TC string, when its structure and dates hold.
+fn reliable(text: &str) -> Option<TcString<'_>> {
+    TcString::parse(text).ok().filter(|tc| tc.check_validity().is_ok())
+}
+
+/// Row 6 for The Trade Desk: its purposes each on a basis, its own consent, and the user was shown it.
+fn suffices(tc: &TcString<'_>, gvl: &Gvl) -> bool {
+    tc.vendor_consent(TRADE_DESK)
+        && tc.disclosed(TRADE_DESK) != Some(false)
+        && [1, 3, 4, 2, 7, 10].into_iter().all(|purpose| has_basis(tc, gvl, purpose, TRADE_DESK))
+}
+
+/// Whether every TC string lets an SSP have an identity: vendor consent, and a basis for purpose 2.
+pub(super) fn ssp_allowed(signals: &Signals<'_>, gvl: &Gvl, vendor: u16) -> bool {
+    let gpp = distinct(&signals.gpp).map(Gpp::parse).collect::<Strings<_>>();
+    let mut strings = tc_strings(signals, &gpp).peekable();
+    strings.peek().is_some()
+        && strings.all(|text| {
+            reliable(text).is_some_and(|tc| tc.vendor_consent(vendor) && has_basis(&tc, gvl, 2, vendor))
+        })
+}
+
+/// Consent or legitimate interest for one purpose and vendor, as declared and as the publisher restricts it.
+fn has_basis(tc: &TcString<'_>, gvl: &Gvl, purpose: u8, vendor: u16) -> bool {
+    let restriction = tc.restriction(purpose, vendor);
+    let declared = gvl.declared(vendor);
+    let consent = !restriction.interest_only
+        && declared.is_none_or(|d| d.consent.has(purpose) || d.flexible.has(purpose))
+        && tc.purpose_consent(purpose)
+        && tc.vendor_consent(vendor);
+    let interest = !restriction.consent_only
+        && declared.is_none_or(|d| d.interest.has(purpose) || d.flexible.has(purpose))
+        && tc.purpose_interest(purpose)
+        && tc.vendor_interest(vendor);
+    !restriction.forbidden && (consent || interest)
+}

@@ -1,0 +1,206 @@
+//! The US sections of GPP (7–23): where each keeps its opt-outs, and what a section says.
+//!
+//! All of them are fixed fields of two bits behind a six-bit version: notices 0 n/a, 1 given, 2 not given; opt-outs 0 n/a,
+//! 1 opted out, 2 did not; consents 0 n/a, 1 no, 2 yes; modes 0 n/a, 1 yes, 2 no. Sections 24–27 are framed differently
+//! and no real string of them has been seen: they count as unreadable.
+
+use super::bits::Bits;
+
+/// What one US section says, as far as identity is concerned.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct UsSection {
+    /// Something is said about a known child, whatever it is.
+    pub child: bool,
+    /// Sale, sharing or targeted advertising opted out of, GPC on, or service-provider mode.
+    pub opted_out: bool,
+    /// A notice was not given, or an opt-out declined without the notice that offers it.
+    pub contradictory: bool,
+}
+
+impl UsSection {
+    /// Reads section `id` (7–23). `None` when the id, the version or the text cannot be understood.
+    pub fn parse(id: u16, text: &str) -> Option<Self> {
+        let mut segments = text.split('.');
+        let core = Bits::new(segments.next()?)?;
+        let version = core.peek(0, 6)?;
+        let layout = LAYOUTS.iter().find(|l| l.id == id && u64::from(l.version) == version)?;
+        let mut section = layout.read(core)?;
+        for segment in segments {
+            section.opted_out |= gpc(segment)?;
+        }
+        Some(section)
+    }
+
+    /// Both sections together: what either says, counts.
+    pub(super) const fn and(self, other: Self) -> Self {
+        Self {
+            child: self.child | other.child,
+            opted_out: self.opted_out | other.opted_out,
+            contradictory: self.contradictory | other.contradictory,
+        }
+    }
+}
+
+/// Whether a subsection is the GPC one (type 1) and says yes.
+fn gpc(segment: &str) -> Option<bool> {
+    let mut bits = Bits::new(segment)?;
+    Some(bits.take(2)? == 1 && bits.flag()?)
+}
+
+/// Bit offsets of one section's fields.
+struct Layout {
+    id: u16,
+    version: u8,
+    /// The notice that stands for all of them, where there is one.
+    notice: Option<usize>,
+    /// Each opt-out with the notice that offers it.
+    opt_outs: &'static [(usize, usize)],
+    /// Known-child entries: offset and length.
+    child: Option<(usize, usize)>,
+    service_provider: usize,
+}
+
+impl Layout {
+    fn read(&self, core: Bits<'_>) -> Option<UsSection> {
+        let field = |at| core.peek(at, 2).filter(|&value| value < 3);
+        let mut section = UsSection::default();
+        if let Some(at) = self.notice {
+            section.contradictory |= field(at)? == 2;
+        }
+        for &(notice_at, at) in self.opt_outs {
+            let (notice, opt_out) = (field(notice_at)?, field(at)?);
+            section.opted_out |= opt_out == 1;
+            section.contradictory |= notice == 2 || (opt_out == 2 && notice == 0);
+        }
+        if let Some((at, length)) = self.child {
+            section.child = core.peek(at, length)? != 0;
+        }
+        section.opted_out |= field(self.service_provider)? == 1;
+        Some(section)
+    }
+}
+
+/// A state section of the usual build: sharing or processing notice at 6, sale and targeted advertising behind it.
+const fn state(id: u16, child: Option<(usize, usize)>, service_provider: usize) -> Layout {
+    Layout { id, version: 1, notice: Some(6), opt_outs: &[(8, 12), (10, 14)], child, service_provider }
+}
+
+/// As [`state`], with one more notice (sensitive data) before the opt-outs.
+const fn state_with_sensitive_notice(id: u16, child: (usize, usize), service_provider: usize) -> Layout {
+    let opt_outs = &[(8, 14), (10, 16)];
+    Layout { id, version: 1, notice: Some(6), opt_outs, child: Some(child), service_provider }
+}
+
+/// US national: the two versions differ behind the opt-outs.
+const fn national(version: u8, child: (usize, usize), service_provider: usize) -> Layout {
+    let opt_outs = &[(8, 18), (10, 20), (12, 22)];
+    Layout { id: 7, version, notice: Some(6), opt_outs, child: Some(child), service_provider }
+}
+
+static LAYOUTS: [Layout; 18] = [
+    national(1, (48, 4), 58),
+    national(2, (56, 6), 68),
+    // California: sale and sharing, no notice for all.
+    Layout {
+        id: 8,
+        version: 1,
+        notice: None,
+        opt_outs: &[(6, 12), (8, 14)],
+        child: Some((34, 4)),
+        service_provider: 44,
+    },
+    state(9, Some((32, 2)), 38),                  // Virginia
+    state(10, Some((30, 2)), 36),                 // Colorado
+    state_with_sensitive_notice(11, (34, 2), 40), // Utah
+    state(12, Some((32, 6)), 42),                 // Connecticut
+    state(13, Some((32, 6)), 44),                 // Florida
+    state(14, Some((32, 6)), 44),                 // Montana
+    state(15, Some((38, 6)), 50),                 // Oregon
+    state(16, None, 38),                          // Texas
+    state(17, Some((34, 10)), 50),                // Delaware
+    state_with_sensitive_notice(18, (34, 2), 40), // Iowa
+    state(19, Some((32, 2)), 40),                 // Nebraska
+    state(20, Some((32, 6)), 44),                 // New Hampshire
+    state(21, Some((36, 10)), 52),                // New Jersey
+    state(22, Some((32, 2)), 40),                 // Tennessee
+    state(23, Some((32, 2)), 40),                 // Minnesota
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::privacy::fixture::{BitWriter, us_section};
+
+    #[test]
+    fn each_opt_out_of_each_section_is_found() {
+        for layout in &LAYOUTS {
+            let clean = us_section(layout.version, &[]);
+            assert_eq!(UsSection::parse(layout.id, &clean), Some(UsSection::default()), "{}", layout.id);
+            for &(_, at) in layout.opt_outs {
+                let text = us_section(layout.version, &[(at, 2, 1)]);
+                assert!(UsSection::parse(layout.id, &text).unwrap().opted_out, "{} bit {at}", layout.id);
+            }
+            let text = us_section(layout.version, &[(layout.service_provider, 2, 1)]);
+            assert!(UsSection::parse(layout.id, &text).unwrap().opted_out, "{} mode", layout.id);
+        }
+    }
+
+    #[test]
+    fn every_known_child_entry_is_found() {
+        for layout in &LAYOUTS {
+            let Some((at, length)) = layout.child else { continue };
+            for entry in (at..at + length).step_by(2) {
+                let text = us_section(layout.version, &[(entry, 2, 2)]);
+                assert!(UsSection::parse(layout.id, &text).unwrap().child, "{} bit {entry}", layout.id);
+            }
+        }
+    }
+
+    #[test]
+    fn contradictions_are_seen() {
+        for layout in &LAYOUTS {
+            for &(notice, at) in layout.opt_outs {
+                let untold = us_section(layout.version, &[(notice, 2, 2)]);
+                assert!(UsSection::parse(layout.id, &untold).unwrap().contradictory, "{}", layout.id);
+                let unoffered = us_section(layout.version, &[(at, 2, 2)]);
+                assert!(UsSection::parse(layout.id, &unoffered).unwrap().contradictory, "{}", layout.id);
+                let declined = us_section(layout.version, &[(notice, 2, 1), (at, 2, 2)]);
+                assert_eq!(UsSection::parse(layout.id, &declined), Some(UsSection::default()));
+            }
+        }
+    }
+
+    #[test]
+    fn gpc_subsections_count_wherever_they_stand() {
+        let core = us_section(1, &[]);
+        assert!(UsSection::parse(8, &format!("{core}.YA")).unwrap().opted_out);
+        assert!(!UsSection::parse(8, &format!("{core}.QA")).unwrap().opted_out);
+        assert!(UsSection::parse(8, &format!("{core}.AA.YA")).unwrap().opted_out);
+        assert_eq!(UsSection::parse(8, &format!("{core}.")), None);
+    }
+
+    #[test]
+    fn what_cannot_be_understood_says_nothing() {
+        let core = us_section(1, &[]);
+        let cut: String = core.chars().take(7).collect();
+        assert_eq!(UsSection::parse(8, &cut), None, "46 bits cut to 42");
+        assert_eq!(UsSection::parse(8, &us_section(2, &[])), None, "version 2");
+        assert_eq!(UsSection::parse(8, &us_section(1, &[(12, 2, 3)])), None, "no such value");
+        assert_eq!(UsSection::parse(8, "B$VVVVVV"), None);
+        assert_eq!(UsSection::parse(8, ""), None);
+        for id in [5, 6, 24, 27, 28] {
+            assert_eq!(UsSection::parse(id, &core), None, "{id}");
+        }
+    }
+
+    #[test]
+    fn the_last_field_must_be_whole() {
+        // Texas needs 40 bits, Virginia too: six characters hold 36, seven hold 42.
+        let mut bits = BitWriter::default();
+        bits.put(1, 6).put(0, 36);
+        for id in [9, 16] {
+            assert_eq!(UsSection::parse(id, &bits.text_of(36)), None, "{id}");
+            assert!(UsSection::parse(id, &bits.text_of(42)).is_some(), "{id}");
+        }
+    }
+}
