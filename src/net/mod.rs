@@ -1,1 +1,18 @@
 //! Sockets, TLS, pools, bodies, back-off.
+//!
+//! Two ways out of the process. The control plane talks through [`Transport`], the one test seam: one boxed future a
+//! call, any thread. The data plane talks through [`pool::Pool`], which is concrete, belongs to one SSP and one worker
+//! thread, and never changes threads.
+
+pub mod backoff;
+pub mod body;
+mod dial;
+#[cfg(test)]
+pub(crate) mod peer;
+pub mod permit;
+pub mod pool;
+pub mod tls;
+pub mod transport;
+
+pub use dial::{Origin, OriginError};
+pub use transport::{HyperTransport, Transport, TransportError, TransportSettings};

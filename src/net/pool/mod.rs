@@ -1,0 +1,286 @@
+//! Keep-alive connections to one SSP for one data-plane thread.
+//!
+//! Belongs to its thread (`Rc`, no locks) and needs a local task set around it: connections are driven by local tasks.
+//! An exchange holds one of `max_connections` slots; a connection is dialled only by a slot holder who finds none idle,
+//! so open connections never outnumber the slots. Idle ones are used newest first: the old ones then age out, and what
+//! stays open is what the traffic needs.
+//!
+//! Nothing is sent twice. The one repetition allowed is of a request that hyper gives back unsent because the idle
+//! connection had been closed under it; it goes out once more, on a new connection.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use prometheus::IntGauge;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::task::{AbortHandle, spawn_local};
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::body::{self, Segments};
+use super::dial::{Dialer, Origin, Stream};
+use super::transport::{TransportError, innermost};
+use crate::time::Deadline;
+
+/// How a [`Pool`] behaves.
+#[derive(Clone, Debug)]
+pub struct PoolSettings {
+    /// Where to connect.
+    pub origin: Origin,
+    /// Most connections open at a time in this pool, idle ones and attempts included. Further exchanges wait.
+    pub max_connections: usize,
+    /// For name lookup, TCP and TLS together. An attempt goes on when its exchange has given up, and is kept.
+    pub connect_timeout: Duration,
+    /// An idle connection is closed after this long; stay below what peers allow (60 s is common).
+    pub idle_timeout: Duration,
+    /// Longest response body, in bytes.
+    pub max_response_bytes: usize,
+}
+
+/// Why there is no response.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum PoolError {
+    /// All connections were in use until the deadline. Nothing was sent.
+    #[error("all connections are in use")]
+    Limit,
+    /// As on the control plane.
+    #[error(transparent)]
+    Failed(#[from] TransportError),
+}
+
+/// The connections. Clones are handles to the same ones.
+#[derive(Clone, Debug)]
+pub struct Pool(Rc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    settings: PoolSettings,
+    dialer: Dialer,
+    slots: Arc<Semaphore>,
+    /// Oldest first.
+    idle: RefCell<Vec<Idle>>,
+    reaping: Cell<bool>,
+    open: IntGauge,
+}
+
+#[derive(Debug)]
+struct Idle {
+    connection: Connection,
+    until: Instant,
+}
+
+/// A connection together with the right to use it.
+struct Lease {
+    connection: Connection,
+    slot: OwnedSemaphorePermit,
+}
+
+/// An open connection; dropping it closes the socket, whatever is under way.
+#[derive(Debug)]
+struct Connection {
+    sender: SendRequest<Segments>,
+    driver: AbortHandle,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+/// One in the gauge of open connections.
+struct Counted(IntGauge);
+
+impl Counted {
+    fn new(gauge: &IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// More than any bid response's head; the body has its own cap.
+const MAX_HEAD_BYTES: usize = 32 * 1024;
+
+impl Pool {
+    /// An empty pool. `open` follows the open connections and may be shared with the pools of other threads.
+    pub fn new(settings: PoolSettings, tls: &rustls::ClientConfig, open: IntGauge) -> Self {
+        Self(Rc::new(Shared {
+            dialer: Dialer::new(settings.origin.clone(), tls),
+            slots: Arc::new(Semaphore::new(settings.max_connections.min(Semaphore::MAX_PERMITS))),
+            idle: RefCell::default(),
+            reaping: Cell::new(false),
+            settings,
+            open,
+        }))
+    }
+
+    /// Sends `request` (origin-form URI, with `Host`) and reads the response to its last byte, all before `deadline`.
+    /// Dropping the future closes the connection it was using.
+    pub async fn exchange(
+        &self,
+        request: Request<Segments>,
+        deadline: Deadline,
+    ) -> Result<Response<Bytes>, PoolError> {
+        if deadline.remaining().is_zero() {
+            return Err(TransportError::Timeout.into());
+        }
+        let waiting = Cell::new(true);
+        match timeout_at(deadline.instant().into(), self.run(request, &waiting)).await {
+            Ok(done) => done,
+            Err(_) if waiting.get() => Err(PoolError::Limit),
+            Err(_) => Err(TransportError::Timeout.into()),
+        }
+    }
+
+    async fn run(
+        &self,
+        request: Request<Segments>,
+        waiting: &Cell<bool>,
+    ) -> Result<Response<Bytes>, PoolError> {
+        let slot = Arc::clone(&self.0.slots).acquire_owned().await.expect("the semaphore is never closed");
+        waiting.set(false);
+        let (lease, response) = self.send(slot, request).await?;
+        let (head, incoming) = response.into_parts();
+        let bytes = body::read_capped(incoming, self.0.settings.max_response_bytes)
+            .await
+            .map_err(TransportError::from)?;
+        self.0.check_in(lease);
+        Ok(Response::from_parts(head, bytes))
+    }
+
+    /// Over an idle connection, or a new one.
+    async fn send(
+        &self,
+        slot: OwnedSemaphorePermit,
+        request: Request<Segments>,
+    ) -> Result<(Lease, Response<Incoming>), TransportError> {
+        let Some(connection) = self.0.take_idle() else {
+            return self.send_fresh(slot, request).await;
+        };
+        let mut lease = Lease { connection, slot };
+        match lease.connection.sender.try_send_request(request).await {
+            Ok(response) => Ok((lease, response)),
+            Err(mut failure) => match failure.take_message() {
+                Some(unsent) => self.send_fresh(lease.slot, unsent).await,
+                None => Err(broken(failure.error())),
+            },
+        }
+    }
+
+    async fn send_fresh(
+        &self,
+        slot: OwnedSemaphorePermit,
+        request: Request<Segments>,
+    ) -> Result<(Lease, Response<Incoming>), TransportError> {
+        let mut lease = self.dial(slot).await?;
+        match lease.connection.sender.send_request(request).await {
+            Ok(response) => Ok((lease, response)),
+            Err(error) => Err(broken(&error)),
+        }
+    }
+
+    /// Dials in a task of its own: when the deadline comes first the connection is finished all the same, for the
+    /// next exchange. Otherwise an SSP further away than one deadline could never be reached.
+    async fn dial(&self, slot: OwnedSemaphorePermit) -> Result<Lease, TransportError> {
+        let (hand_over, arrival) = oneshot::channel();
+        let shared = Rc::clone(&self.0);
+        spawn_local(async move {
+            let dialled = shared.connect().await.map(|connection| Lease { connection, slot });
+            if let Err(Ok(unwanted)) = hand_over.send(dialled) {
+                shared.check_in(unwanted);
+            }
+        });
+        arrival
+            .await
+            .unwrap_or_else(|_| Err(TransportError::Connect(String::from("the attempt was dropped"))))
+    }
+}
+
+impl Shared {
+    async fn connect(&self) -> Result<Connection, TransportError> {
+        let stream =
+            self.dialer.dial(self.settings.connect_timeout).await.map_err(TransportError::Connect)?;
+        let mut connection = self.open(stream).await.map_err(|e| TransportError::Connect(innermost(&e)))?;
+        connection.sender.ready().await.map_err(|e| TransportError::Connect(innermost(&e)))?;
+        Ok(connection)
+    }
+
+    async fn open(&self, stream: Stream) -> hyper::Result<Connection> {
+        let counted = Counted::new(&self.open);
+        let (sender, driver) = http1::Builder::new()
+            .max_header_size(MAX_HEAD_BYTES)
+            .handshake::<_, Segments>(TokioIo::new(stream))
+            .await?;
+        let driver = spawn_local(async move {
+            // What goes wrong here is told to the exchange that is on the connection, if there is one.
+            drop(driver.await);
+            drop(counted);
+        });
+        Ok(Connection { sender, driver: driver.abort_handle() })
+    }
+
+    /// The newest idle connection that still lives.
+    fn take_idle(&self) -> Option<Connection> {
+        let now = Instant::now();
+        let mut idle = self.idle.borrow_mut();
+        while let Some(Idle { connection, until }) = idle.pop() {
+            if connection.sender.is_ready() && until > now {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection whose exchange is complete. One that is not ready at this point is closing, or the peer has
+    /// answered without reading all of the request; it is let go.
+    fn check_in(self: &Rc<Self>, Lease { connection, slot }: Lease) {
+        if connection.sender.is_ready() {
+            let until = Instant::now() + self.settings.idle_timeout;
+            self.idle.borrow_mut().push(Idle { connection, until });
+            self.reap_later();
+        }
+        drop(slot); // last, so that whoever waits for it finds the connection
+    }
+
+    /// Closes idle connections as they fall due, as long as there are any.
+    fn reap_later(self: &Rc<Self>) {
+        if self.reaping.replace(true) {
+            return;
+        }
+        let pool = Rc::downgrade(self);
+        spawn_local(async move {
+            while let Some(next) = pool.upgrade().and_then(|pool| pool.reap()) {
+                sleep_until(next).await;
+            }
+        });
+    }
+
+    /// Drops what is due or dead; says when to come again.
+    fn reap(&self) -> Option<Instant> {
+        let now = Instant::now();
+        let mut idle = self.idle.borrow_mut();
+        idle.retain(|kept| kept.until > now && !kept.connection.sender.is_closed());
+        let next = idle.first().map(|oldest| oldest.until);
+        self.reaping.set(next.is_some());
+        next
+    }
+}
+
+fn broken(error: &hyper::Error) -> TransportError {
+    TransportError::Broken(innermost(error))
+}
+
+#[cfg(test)]
+mod tests;
