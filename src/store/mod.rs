@@ -1,1 +1,284 @@
 //! Identity records at rest: memory or disk, sealed, durable before a login is answered.
+//!
+//! ```text
+//! read, sweep ──► reader threads ─┐                      path/lock         one process at a time
+//!                                 ├─► database (fjall)   path/index.key    the key of all record keys, wrapped
+//! write ────────► writer thread ──┤                      path/db/          sealed records
+//! opt_out ──────► (group commit)  └─► opt-out log        path/optouts.log  who opted out, never rewritten
+//! opted_out ────► memory
+//! ```
+//!
+//! All queues are bounded; a full one answers [`StoreError::Busy`] at once. A write is answered when its batch is on
+//! the disk. No operation needs a particular runtime, and none blocks the thread that awaits it.
+
+mod codec;
+mod disk;
+mod error;
+mod files;
+mod index_key;
+mod key;
+mod lane;
+mod memory;
+mod metrics;
+mod optout_log;
+mod optouts;
+mod record;
+#[cfg(test)]
+mod samples;
+mod seal;
+mod sealed;
+mod table;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tokio::sync::oneshot;
+
+use crate::secret::Secret;
+use crate::time::{Clock, UnixMillis};
+
+pub use codec::CodecError;
+pub use error::StoreError;
+pub use key::{Keys, RecordKey, Tenant};
+pub use metrics::Metrics;
+pub use record::{Draft, Expect, Origin, Record, State, Written};
+pub use seal::OpenError;
+
+use disk::{Disk, Parts, Pending};
+use lane::answer;
+use memory::Memory;
+use metrics::Op;
+use optout_log::Entry;
+use optouts::OptOuts;
+use seal::KeyRing;
+use writer::Command;
+
+/// `[store]` of the configuration.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where records are kept.
+    pub kind: Kind,
+    /// The key everything at rest hangs on, 32 bytes. Not used by [`Kind::Memory`].
+    pub encryption_key: Secret<[u8; 32]>,
+    /// Keys used before it; they still open what they sealed.
+    pub previous_keys: Vec<Secret<[u8; 32]>>,
+    /// Operations that may wait, for the readers and for the writer each; at least 1.
+    pub queue: usize,
+}
+
+/// Where records are kept.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// In this process, for as long as it lives.
+    Memory,
+    /// In a directory of the local disk.
+    Disk {
+        /// The directory; made when it is not there.
+        path: PathBuf,
+    },
+}
+
+/// The identity store. Cloning gives another handle on the same store.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    keys: Keys,
+    clock: Clock,
+    metrics: Metrics,
+    optouts: OptOuts,
+    /// `None` once closed. Nobody keeps the `Arc` while waiting, so closing gives the directory free.
+    backend: RwLock<Option<Arc<Backend>>>,
+}
+
+enum Backend {
+    Memory(Memory),
+    Disk(Disk),
+}
+
+/// An answer of either backend.
+enum Asked<T> {
+    Answered(T),
+    Pending(Pending<T>),
+}
+
+impl<T> Asked<T> {
+    async fn answer(self) -> Result<T, StoreError> {
+        match self {
+            Self::Answered(answer) => Ok(answer),
+            Self::Pending(pending) => answer(pending).await,
+        }
+    }
+}
+
+impl Store {
+    /// Opens the store, making it when there is none. Blocks on the disk.
+    pub fn open(settings: Settings, clock: Clock, metrics: Metrics) -> Result<Self, StoreError> {
+        let Settings { kind, encryption_key, previous_keys, queue } = settings;
+        let optouts = OptOuts::new();
+        let (backend, keys) = match kind {
+            Kind::Memory => (Backend::Memory(Memory::default()), memory_keys()?),
+            Kind::Disk { path } => {
+                let ring = KeyRing::new(&encryption_key, &previous_keys);
+                let parts = Parts { ring, queue, clock: clock.clone(), up: metrics.up.clone() };
+                let (disk, keys) = Disk::open(&path, parts, &optouts)?;
+                (Backend::Disk(disk), keys)
+            }
+        };
+        metrics.up.set(1);
+        let backend = RwLock::new(Some(Arc::new(backend)));
+        Ok(Self(Arc::new(Inner { keys, clock, metrics, optouts, backend })))
+    }
+
+    /// What makes this store's record keys.
+    pub fn keys(&self) -> &Keys {
+        &self.0.keys
+    }
+
+    /// The live record under `key`.
+    pub async fn read(&self, key: RecordKey) -> Result<Option<Record>, StoreError> {
+        self.timed(Op::Read, async {
+            let asked = match &*self.backend()? {
+                Backend::Memory(memory) => Asked::Answered(memory.read(&key, self.0.clock.now())),
+                Backend::Disk(disk) => Asked::Pending(disk.read(key)?),
+            };
+            asked.answer().await
+        })
+        .await
+    }
+
+    /// Replaces the record under `key` when `expect` holds; answers when it is durable.
+    ///
+    /// Dropping the future does not take the write back.
+    pub async fn write(&self, key: RecordKey, expect: Expect, draft: Draft) -> Result<Written, StoreError> {
+        self.timed(Op::Write, async {
+            let asked = match &*self.backend()? {
+                Backend::Memory(memory) => {
+                    Asked::Answered(memory.write(key, expect, draft, self.0.clock.now()))
+                }
+                Backend::Disk(disk) => Asked::Pending(disk.write(key, expect, draft)?),
+            };
+            asked.answer().await
+        })
+        .await
+    }
+
+    /// Opts keys out: known since `at`, in force from now until `until`, answered when durable. Waits for room in a
+    /// full queue rather than fail.
+    ///
+    /// After an error the opt-outs are in force in this process, but may be forgotten by the next: try again.
+    pub async fn opt_out(
+        &self,
+        keys: Vec<RecordKey>,
+        at: UnixMillis,
+        until: UnixMillis,
+    ) -> Result<(), StoreError> {
+        for key in &keys {
+            self.0.optouts.add(*key, until);
+        }
+        let entries = keys.into_iter().map(|key| Entry { kind: optout_log::Kind::Add, key, at, until });
+        self.timed(Op::OptOut, async {
+            let queue = match &*self.backend()? {
+                Backend::Memory(_) => return Ok(()),
+                Backend::Disk(disk) => disk.writer_queue()?,
+            };
+            let (sender, pending) = oneshot::channel();
+            let command = Command::OptOut { entries: entries.collect(), answer: sender };
+            queue.send(command).await.map_err(|_| StoreError::Closed)?;
+            answer(pending).await
+        })
+        .await
+    }
+
+    /// Whether the key is opted out at `now`. In memory and cheap; works after [`Store::close`] too.
+    pub fn opted_out(&self, key: &RecordKey, now: UnixMillis) -> bool {
+        self.0.optouts.contains(key, now)
+    }
+
+    /// Visits the keys of all live records, then of all opt-outs; the number of visits. A key that has both is
+    /// visited twice. Blocks the calling thread, on the disk too.
+    pub fn for_each_key(&self, visit: &mut dyn FnMut(RecordKey)) -> Result<u64, StoreError> {
+        let now = self.0.clock.now();
+        let records = match &*self.backend()? {
+            Backend::Memory(memory) => memory.for_each_key(now, visit),
+            Backend::Disk(disk) => disk.for_each_key(visit)?,
+        };
+        Ok(records + self.0.optouts.for_each(now, visit))
+    }
+
+    /// Looks at up to `max` records, from where the last sweep stopped, and removes those that ended by `now`;
+    /// the number removed.
+    pub async fn sweep(&self, now: UnixMillis, max: usize) -> Result<u64, StoreError> {
+        self.0.optouts.sweep(now);
+        self.timed(Op::Sweep, async {
+            let ended = match &*self.backend()? {
+                Backend::Memory(memory) => return Ok(memory.sweep(now, max)),
+                Backend::Disk(disk) => disk.ended(now, max)?,
+            };
+            let keys = answer(ended).await?;
+            if keys.is_empty() {
+                return Ok(0);
+            }
+            let removed = match &*self.backend()? {
+                Backend::Memory(_) => return Ok(0),
+                Backend::Disk(disk) => disk.remove(keys, now)?,
+            };
+            answer(removed).await
+        })
+        .await
+    }
+
+    /// Does what was asked before, flushes, and gives the directory free; later calls are [`StoreError::Closed`].
+    ///
+    /// Dropping the last handle does the same, but blocks the thread that drops it.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        let taken = self.0.backend.write().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(backend) = taken else { return Ok(()) };
+        let (sender, pending) = oneshot::channel();
+        let up = self.0.metrics.up.clone();
+        // A thread of its own: no particular runtime is needed, and waiting for the disk blocks none.
+        let stopping = std::thread::Builder::new().name(String::from("store-close")).spawn(move || {
+            let outcome = match &*backend {
+                Backend::Memory(_) => Ok(()),
+                Backend::Disk(disk) => disk.stop(),
+            };
+            up.set(0);
+            drop(backend);
+            drop(sender.send(outcome));
+        });
+        stopping.map_err(|_| StoreError::Broken("no thread to close with"))?;
+        answer(pending).await
+    }
+
+    async fn timed<T: metrics::Answer>(
+        &self,
+        op: Op,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let start = Clock::monotonic();
+        let answer = work.await;
+        self.0.metrics.count(op, start, &answer);
+        answer
+    }
+
+    fn backend(&self) -> Result<Arc<Backend>, StoreError> {
+        let backend = self.0.backend.read().unwrap_or_else(PoisonError::into_inner);
+        backend.clone().ok_or(StoreError::Closed)
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[store]")
+    }
+}
+
+/// Keys under an index key that lives as long as the process.
+fn memory_keys() -> Result<Keys, StoreError> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes)?;
+    Ok(Keys::new(&Secret::new(bytes)))
+}

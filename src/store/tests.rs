@@ -1,0 +1,460 @@
+//! The store as its callers see it, in memory and on disk.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use futures_util::future::join_all;
+
+use super::samples::{KEEP_UNTIL, draft, key};
+use super::*;
+use crate::telemetry::Registry;
+use crate::uid2::{DiiKind, Environment, Scope};
+
+const START: UnixMillis = UnixMillis(5_000);
+const ACME: Tenant<'_> = Tenant { publisher: "acme", scope: Scope::Uid2, environment: Environment::Local };
+
+/// A directory, a clock and the keys to open a store with.
+struct Bench {
+    dir: tempfile::TempDir,
+    clock: Clock,
+    registry: Registry,
+    current: u8,
+    previous: Vec<u8>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (clock, registry) = (Clock::manual(START), Registry::new());
+        Self { dir, clock, registry, current: 1, previous: vec![] }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.dir.path().join("store")
+    }
+
+    fn open_as(&self, kind: Kind) -> Result<Store, StoreError> {
+        let secret = |byte: &u8| Secret::new([*byte; 32]);
+        let settings = Settings {
+            kind,
+            encryption_key: secret(&self.current),
+            previous_keys: self.previous.iter().map(secret).collect(),
+            queue: 64,
+        };
+        let metrics = Metrics::register(&Registry::new()).unwrap();
+        let metrics = Metrics::register(&self.registry).unwrap_or(metrics);
+        Store::open(settings, self.clock.clone(), metrics)
+    }
+
+    fn try_open(&self) -> Result<Store, StoreError> {
+        self.open_as(Kind::Disk { path: self.path() })
+    }
+
+    fn open(&self) -> Store {
+        self.try_open().unwrap()
+    }
+
+    /// One store of each kind, so that a test holds for both.
+    fn both(&self) -> [Store; 2] {
+        [self.open_as(Kind::Memory).unwrap(), self.open()]
+    }
+
+    fn metric(&self, line: &str) -> bool {
+        String::from_utf8(self.registry.text().unwrap()).unwrap().lines().any(|it| it == line)
+    }
+}
+
+async fn put(store: &Store, byte: u8) -> u64 {
+    write(store, byte, Expect::Any).await.unwrap()
+}
+
+async fn write(store: &Store, byte: u8, expect: Expect) -> Result<u64, u64> {
+    match store.write(key(byte), expect, draft()).await.unwrap() {
+        Written::Stored { generation } => Ok(generation),
+        Written::Lost { current } => Err(current),
+    }
+}
+
+async fn there(store: &Store, bytes: impl IntoIterator<Item = u8>) -> Vec<u8> {
+    let mut found = Vec::new();
+    for byte in bytes {
+        if store.read(key(byte)).await.unwrap().is_some() {
+            found.push(byte);
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn what_is_written_is_read() {
+    for store in Bench::new().both() {
+        assert_eq!(store.read(key(1)).await, Ok(None));
+        assert_eq!(put(&store, 1).await, 1);
+        let record = store.read(key(1)).await.unwrap().unwrap();
+        assert_eq!((record.generation, record.written), (1, START));
+        assert_eq!(Draft::from(record), draft());
+        assert_eq!(store.read(key(2)).await, Ok(None));
+    }
+}
+
+#[tokio::test]
+async fn a_stale_writer_loses() {
+    for store in Bench::new().both() {
+        assert_eq!(write(&store, 1, Expect::Generation(1)).await, Err(0));
+        assert_eq!(write(&store, 1, Expect::Generation(0)).await, Ok(1));
+        assert_eq!(write(&store, 1, Expect::Generation(0)).await, Err(1));
+        assert_eq!(write(&store, 1, Expect::Generation(1)).await, Ok(2));
+        assert_eq!(write(&store, 1, Expect::Generation(1)).await, Err(2));
+        assert_eq!(put(&store, 1).await, 3);
+        assert_eq!(store.read(key(1)).await.unwrap().unwrap().generation, 3);
+    }
+}
+
+#[tokio::test]
+async fn of_writers_at_the_same_time_one_wins() {
+    for store in Bench::new().both() {
+        let writers = (0..32).map(|_| write(&store, 1, Expect::Generation(0)));
+        let outcomes = join_all(writers).await;
+        assert_eq!(outcomes.iter().filter(|it| **it == Ok(1)).count(), 1);
+        assert_eq!(outcomes.iter().filter(|it| **it == Err(1)).count(), 31);
+        let writers = (0..32).map(|_| put(&store, 1));
+        let generations: BTreeSet<u64> = join_all(writers).await.into_iter().collect();
+        assert_eq!(generations, (2..=33).collect());
+        assert_eq!(store.read(key(1)).await.unwrap().unwrap().generation, 33, "the last of the batch stays");
+    }
+}
+
+#[tokio::test]
+async fn a_record_ends_at_its_moment() {
+    let bench = Bench::new();
+    let stores = bench.both();
+    for store in &stores {
+        put(store, 1).await;
+    }
+    bench.clock.advance(KEEP_UNTIL.since(START) - 1);
+    for store in &stores {
+        assert_eq!(there(store, [1]).await, [1]);
+    }
+    bench.clock.advance(1);
+    for store in &stores {
+        assert!(there(store, [1]).await.is_empty());
+        assert_eq!(write(store, 1, Expect::Generation(0)).await, Ok(2), "generations go on");
+    }
+}
+
+#[tokio::test]
+async fn a_sweep_removes_what_ended_a_little_at_a_time() {
+    let bench = Bench::new();
+    for store in bench.both() {
+        for byte in 1..=10 {
+            put(&store, byte).await;
+        }
+        let longer = Draft { keep_until: KEEP_UNTIL.plus(1), ..draft() };
+        store.write(key(4), Expect::Any, longer).await.unwrap();
+        assert_eq!(store.sweep(KEEP_UNTIL.plus(-1), 100).await, Ok(0));
+        let mut removed = Vec::new();
+        for _ in 0..4 {
+            removed.push(store.sweep(KEEP_UNTIL, 3).await.unwrap());
+        }
+        assert!(removed.iter().all(|it| *it <= 3), "{removed:?}");
+        assert_eq!(removed.iter().sum::<u64>(), 9, "{removed:?}");
+        assert_eq!(there(&store, 1..=10).await, [4]);
+        assert_eq!(write(&store, 1, Expect::Generation(1)).await, Err(0), "a late answer loses");
+        assert_eq!(put(&store, 1).await, 2, "and a new record is younger than the one swept away");
+    }
+}
+
+#[tokio::test]
+async fn opt_outs_hold_until_their_moment() {
+    for store in Bench::new().both() {
+        store.opt_out(vec![key(1), key(2)], START, UnixMillis(9_000)).await.unwrap();
+        assert!(store.opted_out(&key(1), UnixMillis(8_999)));
+        assert!(store.opted_out(&key(2), UnixMillis(8_999)));
+        assert!(!store.opted_out(&key(2), UnixMillis(9_000)));
+        assert!(!store.opted_out(&key(3), START));
+    }
+}
+
+#[tokio::test]
+async fn all_known_keys_can_be_visited() {
+    let bench = Bench::new();
+    for store in bench.both() {
+        put(&store, 1).await;
+        put(&store, 2).await;
+        let ended = Draft { keep_until: START, ..draft() };
+        store.write(key(3), Expect::Any, ended).await.unwrap();
+        store.opt_out(vec![key(2), key(4)], START, KEEP_UNTIL).await.unwrap();
+        store.opt_out(vec![key(5)], START, START).await.unwrap();
+        let mut seen = Vec::new();
+        assert_eq!(store.for_each_key(&mut |key| seen.push(key)), Ok(4));
+        assert_eq!(seen.iter().filter(|it| **it == key(2)).count(), 2, "as a record and as an opt-out");
+        assert_eq!(seen.into_iter().collect::<BTreeSet<_>>(), [key(1), key(2), key(4)].into());
+    }
+}
+
+#[tokio::test]
+async fn a_closed_store_says_so() {
+    let bench = Bench::new();
+    for store in bench.both() {
+        store.opt_out(vec![key(1)], START, KEEP_UNTIL).await.unwrap();
+        let other = store.clone();
+        store.close().await.unwrap();
+        store.close().await.unwrap();
+        assert_eq!(other.read(key(1)).await, Err(StoreError::Closed));
+        assert_eq!(other.write(key(1), Expect::Any, draft()).await, Err(StoreError::Closed));
+        assert_eq!(other.opt_out(vec![key(2)], START, KEEP_UNTIL).await, Err(StoreError::Closed));
+        assert_eq!(other.sweep(START, 1).await, Err(StoreError::Closed));
+        assert_eq!(other.for_each_key(&mut |_| {}), Err(StoreError::Closed));
+        assert!(other.opted_out(&key(1), START) && other.opted_out(&key(2), START));
+    }
+}
+
+#[tokio::test]
+async fn all_that_was_answered_is_there_after_reopening() {
+    let bench = Bench::new();
+    let store = bench.open();
+    let users = store.keys().user(&ACME, b"u1");
+    join_all((1..=50).map(|byte| put(&store, byte))).await;
+    store.opt_out(vec![users], START, KEEP_UNTIL).await.unwrap();
+    drop(store);
+    let store = bench.open();
+    assert_eq!(there(&store, 1..=51).await, (1..=50).collect::<Vec<_>>());
+    assert_eq!(store.keys().user(&ACME, b"u1"), users, "the index key is the same");
+    assert!(store.opted_out(&users, START));
+    assert_eq!(put(&store, 1).await, 2, "generations go on");
+    store.close().await.unwrap();
+    assert_eq!(there(&bench.open(), [1, 50]).await, [1, 50]);
+}
+
+#[tokio::test]
+async fn queued_work_is_done_before_closing() {
+    let bench = Bench::new();
+    let store = bench.open();
+    let writes = join_all((1..=40).map(|byte| put(&store, byte)));
+    let (generations, closed) = tokio::join!(writes, async {
+        tokio::task::yield_now().await;
+        store.close().await
+    });
+    assert_eq!(closed, Ok(()));
+    assert_eq!(generations, [1; 40]);
+    assert_eq!(there(&bench.open(), 1..=40).await.len(), 40);
+}
+
+#[tokio::test]
+async fn two_processes_cannot_share_a_directory() {
+    let bench = Bench::new();
+    let store = bench.open();
+    assert_eq!(bench.try_open().unwrap_err(), StoreError::Locked(bench.path()));
+    let _other_handle = store.clone();
+    store.close().await.unwrap();
+    bench.open();
+}
+
+#[tokio::test]
+async fn a_wrong_key_is_refused_and_harms_nothing() {
+    let mut bench = Bench::new();
+    put(&bench.open(), 1).await;
+    bench.current = 2;
+    let text = bench.try_open().unwrap_err().to_string();
+    assert!(text.contains("index.key: store.encryption_key does not open this store"), "{text}");
+    bench.current = 1;
+    assert_eq!(there(&bench.open(), [1]).await, [1]);
+}
+
+#[tokio::test]
+async fn a_rotated_key_reads_what_the_one_before_wrote() {
+    let mut bench = Bench::new();
+    let store = bench.open();
+    let user = store.keys().user(&ACME, b"u1");
+    put(&store, 1).await;
+    put(&store, 2).await;
+    drop(store);
+    (bench.current, bench.previous) = (2, vec![9, 1]);
+    let store = bench.open();
+    assert_eq!(store.keys().user(&ACME, b"u1"), user);
+    assert_eq!(there(&store, [1, 2]).await, [1, 2]);
+    put(&store, 1).await;
+    drop(store);
+    bench.previous = vec![];
+    let store = bench.open();
+    assert_eq!(there(&store, [1]).await, [1], "written anew, so under the new key");
+    let old = store.read(key(2)).await;
+    assert_eq!(old, Err(StoreError::Sealed(OpenError::UnknownKey)), "an error for that record alone");
+    assert_eq!(put(&store, 2).await, 2, "which a new login replaces");
+}
+
+#[tokio::test]
+async fn nothing_is_made_anew_over_a_store_that_lost_a_file() {
+    let lost = |name: &'static str| {
+        let bench = Bench::new();
+        drop(bench.open());
+        let file = bench.path().join(name);
+        std::fs::remove_file(&file).unwrap();
+        let error = bench.try_open().unwrap_err();
+        assert!(name.starts_with("db/") || !file.exists());
+        (error, file)
+    };
+    let (error, file) = lost("index.key");
+    assert_eq!(error, StoreError::IndexKeyMissing(file));
+    let (error, file) = lost("optouts.log");
+    assert_eq!(error, StoreError::OptOutLogMissing(file));
+    let (error, _) = lost("db/version");
+    assert!(matches!(error, StoreError::Database { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_start_that_was_cut_short_goes_on() {
+    for last_made in ["index.key", "optouts.log"] {
+        let bench = Bench::new();
+        drop(bench.open());
+        std::fs::remove_dir_all(bench.path().join("db")).unwrap();
+        if last_made == "index.key" {
+            std::fs::remove_file(bench.path().join("optouts.log")).unwrap();
+        }
+        put(&bench.open(), 1).await;
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_log_stops_the_start_and_a_torn_one_does_not() {
+    let bench = Bench::new();
+    let log = bench.path().join("optouts.log");
+    let store = bench.open();
+    store.opt_out(vec![key(1), key(2)], START, KEEP_UNTIL).await.unwrap();
+    drop(store);
+    let bytes = std::fs::read(&log).unwrap();
+    std::fs::write(&log, &bytes[..bytes.len() - 1]).unwrap();
+    let store = bench.open();
+    assert!(store.opted_out(&key(1), START) && !store.opted_out(&key(2), START));
+    drop(store);
+    let mut damaged = bytes;
+    damaged[20] ^= 1;
+    std::fs::write(&log, damaged).unwrap();
+    let text = bench.try_open().unwrap_err().to_string();
+    assert!(text.contains("optouts.log: damaged at byte 16"), "{text}");
+}
+
+#[tokio::test]
+async fn a_damaged_database_is_an_error_not_a_panic() {
+    let bench = Bench::new();
+    put(&bench.open(), 1).await;
+    scramble(&bench.path().join("db/keyspaces"));
+    let error = bench.try_open().unwrap_err();
+    assert!(matches!(&error, StoreError::Database { path, .. } if path.ends_with("db")), "{error}");
+}
+
+fn scramble(dir: &Path) {
+    for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
+        if entry.path().is_dir() {
+            scramble(&entry.path());
+        } else {
+            std::fs::write(entry.path(), [0xFF; 64]).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_record_costs_only_itself() {
+    let bench = Bench::new();
+    let store = bench.open();
+    put(&store, 1).await;
+    put(&store, 2).await;
+    let plant = |byte: u8, bytes: Vec<u8>| {
+        let backend = store.backend().unwrap();
+        let Backend::Disk(disk) = &*backend else { panic!("a store on disk") };
+        disk.table().plant(&key(byte), bytes);
+    };
+    let stored = {
+        let backend = store.backend().unwrap();
+        let Backend::Disk(disk) = &*backend else { panic!("a store on disk") };
+        disk.table().stored(&key(1))
+    };
+    plant(3, stored);
+    assert_eq!(store.read(key(3)).await, Err(StoreError::Sealed(OpenError::Refused)), "moved");
+    plant(4, vec![1, 0]);
+    assert_eq!(store.read(key(4)).await, Err(StoreError::Record(CodecError::Short("environment"))));
+    let stale = store.write(key(4), Expect::Generation(1), draft()).await;
+    assert_eq!(stale, Err(StoreError::Record(CodecError::Short("environment"))));
+    assert_eq!(store.for_each_key(&mut |_| {}), Ok(3));
+    assert_eq!(store.sweep(KEEP_UNTIL.plus(-1), 100).await, Ok(0));
+    assert_eq!((put(&store, 3).await, put(&store, 4).await), (2, 1), "a new login replaces both");
+    assert_eq!(there(&store, 1..=4).await, [1, 2, 3, 4]);
+}
+
+#[tokio::test]
+async fn a_draft_that_cannot_be_written_is_refused_alone() {
+    let bench = Bench::new();
+    let store = bench.open();
+    let draft = Draft { publisher: "p".repeat(65_536), ..draft() };
+    let (refused, stored) = tokio::join!(store.write(key(1), Expect::Any, draft), put(&store, 2));
+    assert_eq!(refused, Err(StoreError::Record(CodecError::TooLong("publisher"))));
+    assert_eq!(stored, 1);
+}
+
+#[test]
+fn each_call_may_come_from_another_runtime() {
+    fn on_a_runtime<T>(work: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
+    }
+    let bench = Bench::new();
+    let store = bench.open();
+    assert_eq!(on_a_runtime(put(&store, 1)), 1);
+    assert_eq!(on_a_runtime(there(&store, [1])), [1]);
+    assert_eq!(futures_util::future::FutureExt::now_or_never(store.close()), None, "waits, blocks nobody");
+    assert_eq!(on_a_runtime(store.read(key(1))), Err(StoreError::Closed));
+}
+
+#[tokio::test]
+async fn the_disk_shows_nobody() {
+    let bench = Bench::new();
+    let store = bench.open();
+    let user = store.keys().user(&ACME, b"jane-the-user");
+    let dii = store.keys().dii(&ACME, b"0123456789abcdef0123456789abcdef", DiiKind::Email);
+    let draft = Draft { dii: Some(dii), ..draft() };
+    store.write(user, Expect::Any, draft).await.unwrap();
+    store.opt_out(vec![user], START, KEEP_UNTIL).await.unwrap();
+    store.close().await.unwrap();
+    let mut everything = Vec::new();
+    gather(&bench.path(), &mut everything);
+    assert!(contains(&everything, user.as_bytes()), "the record key is what is kept");
+    let hidden: [&[u8]; 5] =
+        [b"jane-the-user", b"0123456789abcdef", samples::TOKEN.as_bytes(), b"acme", dii.as_bytes()];
+    for text in hidden {
+        assert!(!contains(&everything, text), "{text:?} is on the disk");
+    }
+}
+
+fn gather(dir: &Path, out: &mut Vec<u8>) {
+    for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
+        match entry.path() {
+            path if path.is_dir() => gather(&path, out),
+            path => out.extend(std::fs::read(path).unwrap()),
+        }
+    }
+}
+
+fn contains(bytes: &[u8], text: &[u8]) -> bool {
+    memchr::memmem::find(bytes, text).is_some()
+}
+
+#[tokio::test]
+async fn operations_are_counted() {
+    let bench = Bench::new();
+    let store = bench.open();
+    assert!(bench.metric("uid2gw_store_up 1"));
+    put(&store, 1).await;
+    assert_eq!(write(&store, 1, Expect::Generation(0)).await, Err(1));
+    there(&store, [1, 2]).await;
+    store.close().await.unwrap();
+    assert!(store.read(key(1)).await.is_err());
+    for line in [
+        r#"uid2gw_store_ops_total{op="write",result="ok"} 1"#,
+        r#"uid2gw_store_ops_total{op="write",result="lost"} 1"#,
+        r#"uid2gw_store_ops_total{op="read",result="ok"} 2"#,
+        r#"uid2gw_store_ops_total{op="read",result="error"} 1"#,
+        r#"uid2gw_store_duration_seconds_count{op="read"} 3"#,
+        "uid2gw_store_up 0",
+    ] {
+        assert!(bench.metric(line), "{line}");
+    }
+}
