@@ -1,0 +1,82 @@
+//! One SSP as configured.
+
+use std::time::Duration;
+
+use http::header::HeaderName;
+use http::{HeaderMap, Uri};
+
+use crate::net::{Origin, OriginError};
+use crate::openrtb::Dialect;
+
+/// One `[[ssp]]` of the configuration.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Its name in routes, logs and metric labels.
+    pub id: String,
+    /// Where bid requests are posted: absolute, `http` or `https`; see [`Settings::origin`].
+    pub url: Uri,
+    /// Where it reads `eids`.
+    pub dialect: Dialect,
+    /// Longest wait for its answer.
+    pub timeout: Duration,
+    /// Kept back from the caller's `tmax`, for the way home.
+    pub margin: Duration,
+    /// With less than this left it is not asked.
+    pub min: Duration,
+    /// Sent with each request; they win over headers of the same name. Values may be marked sensitive.
+    pub headers: HeaderMap,
+    /// Headers of the caller that are passed on besides the usual ones.
+    pub forward_headers: Vec<HeaderName>,
+    /// Most open connections of one [`Client`](super::Client).
+    pub max_connections: usize,
+    /// Most unanswered requests of one [`Client`](super::Client); the next one is not sent.
+    pub max_inflight: usize,
+    /// Longest response body, in bytes.
+    pub max_response_bytes: usize,
+    /// `user.id` is taken out for this SSP.
+    pub strip_user_id: bool,
+    /// What happens to `tmax`.
+    pub tmax: TmaxMode,
+    /// Which operator environments' tokens it may get.
+    pub environment: EnvironmentRule,
+    /// PEM certificates trusted besides the public ones.
+    pub ca: Option<Vec<u8>>,
+}
+
+/// What happens to an existing `tmax`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum TmaxMode {
+    /// It is set to the milliseconds this SSP has.
+    #[default]
+    Rewrite,
+    /// It stays.
+    Keep,
+}
+
+/// Which operator environments' tokens an SSP may get.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EnvironmentRule {
+    /// Any, test tokens too.
+    Any,
+    /// Production only.
+    Prod,
+}
+
+impl Settings {
+    /// The endpoint of `url`, or why there is none.
+    pub fn origin(&self) -> Result<Origin, OriginError> {
+        Origin::of(&self.url)
+    }
+
+    /// These settings for one of `workers` clients, so that all of them together keep the configured bounds
+    /// (but each has at least one connection and one request in flight).
+    #[must_use]
+    pub fn share(&self, workers: usize) -> Self {
+        let part = |whole: usize| (whole / workers.max(1)).max(1);
+        Self {
+            max_connections: part(self.max_connections),
+            max_inflight: part(self.max_inflight),
+            ..self.clone()
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! What an SSP said, or why it said nothing.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
+use http::{HeaderMap, Response, StatusCode};
+
+use crate::net::TransportError;
+use crate::net::pool::PoolError;
+
+/// How asking one SSP ended: the label of `ssp_requests_total`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum SspOutcome {
+    /// At least one bid. From the client only: a 2xx with a body, not looked into.
+    Bid,
+    /// 204, or a 2xx without a body.
+    NoBid,
+    /// No complete answer by the deadline.
+    Timeout,
+    /// No connection.
+    Connect,
+    /// Status 400 to 499.
+    Http4xx,
+    /// Status 500 to 599.
+    Http5xx,
+    /// A reset, bytes that are not HTTP, or a status that has no place here: 1xx, 3xx (a bid request is not sent
+    /// elsewhere because somebody says so), 600 and up.
+    Invalid,
+    /// A body over the limit.
+    TooLarge,
+    /// Not asked: its circuit breaker is open.
+    Open,
+    /// Not asked: too much in flight, or no connection free by the deadline.
+    Limit,
+}
+
+impl SspOutcome {
+    /// All of them, in the order of declaration.
+    pub const ALL: [Self; 10] = [
+        Self::Bid,
+        Self::NoBid,
+        Self::Timeout,
+        Self::Connect,
+        Self::Http4xx,
+        Self::Http5xx,
+        Self::Invalid,
+        Self::TooLarge,
+        Self::Open,
+        Self::Limit,
+    ];
+
+    /// The metric label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bid => "bid",
+            Self::NoBid => "nobid",
+            Self::Timeout => "timeout",
+            Self::Connect => "connect",
+            Self::Http4xx => "http_4xx",
+            Self::Http5xx => "http_5xx",
+            Self::Invalid => "invalid",
+            Self::TooLarge => "too_large",
+            Self::Open => "open",
+            Self::Limit => "limit",
+        }
+    }
+
+    /// Whether the SSP was asked at all.
+    pub const fn was_asked(self) -> bool {
+        !matches!(self, Self::Open | Self::Limit)
+    }
+
+    fn of_answer(status: StatusCode, empty: bool) -> Self {
+        match status.as_u16() {
+            204 => Self::NoBid,
+            200..=299 if empty => Self::NoBid,
+            200..=299 => Self::Bid,
+            400..=499 => Self::Http4xx,
+            500..=599 => Self::Http5xx,
+            _ => Self::Invalid,
+        }
+    }
+
+    fn of_failure(error: &PoolError) -> Self {
+        match error {
+            PoolError::Limit => Self::Limit,
+            PoolError::Failed(TransportError::Connect(_)) => Self::Connect,
+            PoolError::Failed(TransportError::Timeout) => Self::Timeout,
+            PoolError::Failed(TransportError::TooLarge) => Self::TooLarge,
+            PoolError::Failed(TransportError::Broken(_)) => Self::Invalid,
+        }
+    }
+}
+
+/// The whole answer of one SSP.
+#[derive(Clone, Debug)]
+pub struct SspReply {
+    /// How it ended, as far as can be told without looking into the body.
+    pub outcome: SspOutcome,
+    /// The HTTP status; 0 without an answer.
+    pub status: u16,
+    /// `content-type`, `content-encoding` and `x-openrtb-version` of the answer, nothing else.
+    ///
+    /// We never ask for an encoding, so a `content-encoding` other than `identity` means that the body can only be
+    /// passed on as it is.
+    pub headers: HeaderMap,
+    /// The body as it came; empty without an answer.
+    pub body: Bytes,
+    /// From being asked to the last byte.
+    pub elapsed: Duration,
+}
+
+const KEPT_HEADERS: [HeaderName; 3] =
+    [CONTENT_TYPE, CONTENT_ENCODING, HeaderName::from_static("x-openrtb-version")];
+
+impl SspReply {
+    /// A reply that holds nothing but how it ended.
+    pub fn without_answer(outcome: SspOutcome, elapsed: Duration) -> Self {
+        Self { outcome, status: 0, headers: HeaderMap::new(), body: Bytes::new(), elapsed }
+    }
+
+    pub(super) fn of(exchanged: Result<Response<Bytes>, PoolError>, elapsed: Duration) -> Self {
+        match exchanged {
+            Ok(answer) => Self::of_answer(answer, elapsed),
+            Err(error) => Self::without_answer(SspOutcome::of_failure(&error), elapsed),
+        }
+    }
+
+    fn of_answer(answer: Response<Bytes>, elapsed: Duration) -> Self {
+        let (mut head, body) = answer.into_parts();
+        let mut headers = HeaderMap::with_capacity(KEPT_HEADERS.len());
+        for name in KEPT_HEADERS {
+            if let Some(value) = head.headers.remove(&name) {
+                headers.insert(name, value);
+            }
+        }
+        let outcome = SspOutcome::of_answer(head.status, body.is_empty());
+        Self { outcome, status: head.status.as_u16(), headers, body, elapsed }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_distinct_and_in_order() {
+        for (at, outcome) in SspOutcome::ALL.into_iter().enumerate() {
+            assert_eq!(outcome as usize, at);
+            assert_eq!(SspOutcome::ALL.iter().filter(|o| o.as_str() == outcome.as_str()).count(), 1);
+        }
+    }
+
+    #[test]
+    fn statuses_at_the_edges() {
+        for (status, empty, expected) in [
+            (199, false, SspOutcome::Invalid),
+            (200, false, SspOutcome::Bid),
+            (200, true, SspOutcome::NoBid),
+            (204, false, SspOutcome::NoBid),
+            (299, false, SspOutcome::Bid),
+            (300, false, SspOutcome::Invalid),
+            (399, true, SspOutcome::Invalid),
+            (400, false, SspOutcome::Http4xx),
+            (499, true, SspOutcome::Http4xx),
+            (500, false, SspOutcome::Http5xx),
+            (599, false, SspOutcome::Http5xx),
+            (600, false, SspOutcome::Invalid),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(SspOutcome::of_answer(status, empty), expected, "{status} empty: {empty}");
+        }
+    }
+
+    #[test]
+    fn every_failure_has_its_outcome() {
+        for (failure, expected) in [
+            (PoolError::Limit, SspOutcome::Limit),
+            (TransportError::Connect(String::new()).into(), SspOutcome::Connect),
+            (TransportError::Timeout.into(), SspOutcome::Timeout),
+            (TransportError::TooLarge.into(), SspOutcome::TooLarge),
+            (TransportError::Broken(String::new()).into(), SspOutcome::Invalid),
+        ] {
+            let reply = SspReply::of(Err(failure), Duration::from_millis(7));
+            assert_eq!((reply.outcome, reply.status, reply.elapsed.as_millis()), (expected, 0, 7));
+        }
+    }
+}
