@@ -1,1 +1,247 @@
-//! Cache, store and operator as one question: who is this, and may we say so?
+//! Cache, store and operator as one question: who is this, and what may be sent for them?
+//!
+//! ```text
+//!  data plane     resolve ─► filter ─► hot cache ─► token            no lock, no task, no allocation
+//!                                 │         └ due, lapsed, miss ┐
+//!  control plane                  ▼                            ▼
+//!                              flight (one per key) ─► store ─► operator ─► store ─► hot cache
+//! ```
+//!
+//! Identity fails open: whatever goes wrong ends as an absence with its reason. A marker (opt-out, logout) beats
+//! every late answer: records carry a generation, writes compare it, and the cache keeps the newer one.
+
+mod cache;
+mod filter;
+mod flight;
+mod metrics;
+mod refresher;
+mod resolver;
+mod session;
+mod sweeper;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use crate::operator::{self, Credentials, OperatorClient};
+use crate::store::{RecordKey, Store, StoreError, Tenant};
+use crate::time::Clock;
+use crate::uid2::{AdvertisingToken, Environment, Scope};
+
+pub use crate::store::Origin;
+pub use metrics::Metrics;
+pub use session::{Login, LoginAnswer, LoginError, Phase, Status, TokenAnswer};
+
+use cache::HotCache;
+use filter::KnownKeys;
+use flight::Flights;
+
+/// `[identity]`.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How long an ad request may wait for a token.
+    pub wait: Duration,
+    /// A token this close to its expiry is not sent any more, milliseconds.
+    pub expiry_margin_ms: i64,
+    /// Identities in the hot cache.
+    pub cache_entries: u64,
+    /// Bytes of the hot cache.
+    pub cache_bytes: u64,
+    /// How long an operator's opt-out is remembered, days.
+    pub optout_days: u32,
+    /// Look-ups and refreshes under way at once; one more is `busy`.
+    pub max_flights: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            wait: Duration::from_millis(5),
+            expiry_margin_ms: 60_000,
+            cache_entries: 1_000_000,
+            cache_bytes: 1 << 30,
+            optout_days: 365,
+            max_flights: 1024,
+        }
+    }
+}
+
+/// A publisher as the identity floor sees it: a tenant with its UID2 credentials.
+#[derive(Clone, Debug)]
+pub struct Publisher {
+    id: Arc<str>,
+    credentials: Arc<Credentials>,
+}
+
+impl Publisher {
+    /// The tenant `id` with its key pair.
+    pub fn new(id: Arc<str>, credentials: Arc<Credentials>) -> Self {
+        Self { id, credentials }
+    }
+
+    /// UID2 or EUID.
+    pub fn scope(&self) -> Scope {
+        self.credentials.scope
+    }
+
+    /// The environment of its API key.
+    pub fn environment(&self) -> Environment {
+        self.credentials.environment
+    }
+
+    fn tenant(&self) -> Tenant<'_> {
+        Tenant { publisher: &self.id, scope: self.scope(), environment: self.environment() }
+    }
+}
+
+/// Who a request is about: everything in it that names a user.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Subject {
+    /// The publisher's own user id, as a key.
+    pub user: Option<RecordKey>,
+}
+
+/// What may be sent.
+#[derive(Clone, Debug)]
+pub enum Resolution {
+    /// This token.
+    Token(Injectable),
+    /// Nothing, because …
+    Absent(Absence),
+    /// Nothing, and nothing of anybody else's either, because …
+    Denied(Denial),
+}
+
+/// A token that may be sent.
+#[derive(Clone, Debug)]
+pub struct Injectable {
+    token: Arc<AdvertisingToken>,
+    /// Where it came from.
+    pub how: How,
+}
+
+impl Injectable {
+    /// The text for `uids[].id`.
+    pub fn as_str(&self) -> &str {
+        self.token.as_str()
+    }
+}
+
+/// Where a token came from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum How {
+    /// The record, before `refresh_from`.
+    Fresh,
+    /// The record, while a refresh is due.
+    Due,
+    /// A refresh that came back in time.
+    Refreshed,
+    /// A generate that came back in time.
+    Generated,
+}
+
+/// Why there is no token.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Absence {
+    /// Nothing names a user.
+    NoHint,
+    /// Nobody logged this user in.
+    UnknownUser,
+    /// The token expired and could not be renewed yet.
+    Lapsed,
+    /// Neither token nor refresh token lives.
+    Dead,
+    /// The budget ran out first.
+    Wait,
+    /// The operator failed.
+    Operator,
+    /// The store failed.
+    Store,
+    /// Too much is being looked up already.
+    Busy,
+    /// The record belongs to another operator environment.
+    Environment,
+}
+
+/// Why a user must not be represented.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Denial {
+    /// Opted out.
+    OptedOut,
+    /// Logged out.
+    LoggedOut,
+}
+
+/// What the floor is built from.
+pub struct Parts {
+    /// Where records are kept.
+    pub store: Store,
+    /// Who makes tokens.
+    pub operator: OperatorClient,
+    /// Wall-clock time.
+    pub clock: Clock,
+    /// Families of this module.
+    pub metrics: Metrics,
+}
+
+/// All identities. Cheap to clone; usable from any runtime.
+#[derive(Clone)]
+pub struct Identities(Arc<Inner>);
+
+struct Inner {
+    settings: Settings,
+    store: Store,
+    operator: OperatorClient,
+    clock: Clock,
+    metrics: Metrics,
+    cache: HotCache,
+    known: KnownKeys,
+    flights: Flights,
+    control: Handle,
+}
+
+impl Identities {
+    /// Builds the floor: fills the filter from the store and starts the sweeper on `control`. Blocks on the disk.
+    pub fn new(settings: Settings, parts: Parts, control: Handle) -> Result<Self, StoreError> {
+        let Parts { store, operator, clock, metrics } = parts;
+        let known = KnownKeys::load(&store)?;
+        let cache = HotCache::new(&settings);
+        let flights = Flights::new(settings.max_flights);
+        let inner = Inner { settings, store, operator, clock, metrics, cache, known, flights, control };
+        let identities = Self(Arc::new(inner));
+        sweeper::start(&identities.0);
+        Ok(identities)
+    }
+
+    /// The key of a publisher's own user id.
+    pub fn user_key(&self, publisher: &Publisher, user_id: &[u8]) -> RecordKey {
+        self.0.store.keys().user(&publisher.tenant(), user_id)
+    }
+
+    /// Runs on the control plane, whoever awaits it: an abandoned caller does not abandon the work.
+    async fn on_control<T, F>(&self, work: F) -> Result<T, LoginError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, LoginError>> + Send + 'static,
+    {
+        self.0.control.spawn(work).await.unwrap_or(Err(LoginError::Stopped))
+    }
+}
+
+impl std::fmt::Debug for Identities {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[identities]")
+    }
+}
+
+impl From<operator::OperatorError> for LoginError {
+    fn from(error: operator::OperatorError) -> Self {
+        match error.fault {
+            operator::Fault::InvalidDii => Self::InvalidDii,
+            fault => Self::Operator(fault),
+        }
+    }
+}

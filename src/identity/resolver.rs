@@ -1,0 +1,234 @@
+//! The data plane's question, and the flight that answers it when the hot cache cannot.
+
+use std::sync::Arc;
+
+use super::cache::{Entry, Token, What};
+use super::flight::{Boarding, Pilot};
+use super::metrics::Found;
+use super::{Absence, Denial, How, Identities, Injectable, Inner, Publisher, Resolution, Subject};
+use crate::privacy::Consent;
+use crate::store::{Record, RecordKey, State};
+use crate::time::UnixMillis;
+use crate::uid2::Phase;
+
+/// Life of a negative entry, milliseconds, before jitter. Short: a login elsewhere must be seen soon.
+const NEGATIVE_MS: i64 = 10_000;
+
+impl Identities {
+    /// Whether the subject must not be represented, as far as memory tells. Never waits.
+    pub fn markers(&self, subject: &Subject) -> Option<Denial> {
+        let inner = &*self.0;
+        let key = subject.user.as_ref().filter(|key| inner.known.contains(key))?;
+        if inner.store.opted_out(key, inner.clock.now()) {
+            return Some(Denial::OptedOut);
+        }
+        match inner.cache.find(key)?.what {
+            What::Denied(denial) => Some(denial),
+            What::Token(_) | What::Nothing { .. } => None,
+        }
+    }
+
+    /// What may be sent for the subject. Never fails and never waits longer than `identity.wait_ms`; what could not
+    /// be answered in time goes on and is there for the next request.
+    pub async fn resolve(&self, publisher: &Publisher, subject: &Subject, consent: Consent) -> Resolution {
+        let inner = &self.0;
+        let Some(key) = subject.user else { return Resolution::Absent(Absence::NoHint) };
+        if !inner.known.contains(&key) {
+            return Resolution::Absent(Absence::UnknownUser);
+        }
+        let now = inner.clock.now();
+        if inner.store.opted_out(&key, now) {
+            return Resolution::Denied(Denial::OptedOut);
+        }
+        match inner.hot(publisher, &key, now) {
+            Hot::Answer(resolution) => resolution,
+            Hot::Due(resolution) => {
+                inner.start(publisher, key, consent);
+                resolution
+            }
+            Hot::Ask => inner.wait_for(publisher, key, consent).await,
+        }
+    }
+}
+
+/// What the hot cache says.
+enum Hot {
+    /// This, and nothing is to be done.
+    Answer(Resolution),
+    /// This, and a refresh is to be started.
+    Due(Resolution),
+    /// Somebody must look further.
+    Ask,
+}
+
+impl Inner {
+    fn hot(&self, publisher: &Publisher, key: &RecordKey, now: UnixMillis) -> Hot {
+        let Some(entry) = self.cache.find(key) else {
+            self.metrics.found(Found::Miss);
+            return Hot::Ask;
+        };
+        match &entry.what {
+            What::Token(token) => self.hot_token(publisher, token, now),
+            What::Denied(denial) => {
+                self.metrics.found(Found::Negative);
+                Hot::Answer(Resolution::Denied(*denial))
+            }
+            What::Nothing { why, until } if now < *until => {
+                self.metrics.found(Found::Negative);
+                Hot::Answer(Resolution::Absent(*why))
+            }
+            What::Nothing { .. } => {
+                self.metrics.found(Found::Miss);
+                Hot::Ask
+            }
+        }
+    }
+
+    fn hot_token(&self, publisher: &Publisher, token: &Token, now: UnixMillis) -> Hot {
+        if token.environment != publisher.environment() {
+            self.metrics.found(Found::Hit);
+            return Hot::Answer(Resolution::Absent(Absence::Environment));
+        }
+        match token.times.phase(now, self.settings.expiry_margin_ms) {
+            Phase::Fresh => {
+                self.metrics.found(Found::Hit);
+                Hot::Answer(token_of(token, How::Fresh))
+            }
+            Phase::Due => {
+                self.metrics.found(Found::Due);
+                let answer = token_of(token, How::Due);
+                if token.take_refresh(now) { Hot::Due(answer) } else { Hot::Answer(answer) }
+            }
+            Phase::Lapsed | Phase::Dead => {
+                self.metrics.found(Found::Lapsed);
+                Hot::Ask
+            }
+        }
+    }
+
+    /// Starts the flight of a key without waiting for it. When there is no room the next request tries again.
+    fn start(self: &Arc<Self>, publisher: &Publisher, key: RecordKey, consent: Consent) {
+        match self.flights.board(key) {
+            Boarding::First(pilot, _) => self.fly(pilot, publisher, key, consent),
+            Boarding::Joined(_) => {}
+            Boarding::Full => {
+                if let Some(What::Token(token)) = self.cache.find(&key).as_deref().map(|entry| &entry.what) {
+                    token.put_off(self.clock.now());
+                }
+            }
+        }
+    }
+
+    async fn wait_for(
+        self: &Arc<Self>,
+        publisher: &Publisher,
+        key: RecordKey,
+        consent: Consent,
+    ) -> Resolution {
+        let answer = match self.flights.board(key) {
+            Boarding::First(pilot, answer) => {
+                self.fly(pilot, publisher, key, consent);
+                answer
+            }
+            Boarding::Joined(answer) => {
+                self.metrics.found(Found::Coalesced);
+                answer
+            }
+            Boarding::Full => return Resolution::Absent(Absence::Busy),
+        };
+        match tokio::time::timeout(self.settings.wait, answer).await {
+            Ok(Ok(resolution)) => resolution,
+            Ok(Err(_)) => Resolution::Absent(Absence::Store),
+            Err(_) => Resolution::Absent(Absence::Wait),
+        }
+    }
+
+    fn fly(self: &Arc<Self>, pilot: Pilot, publisher: &Publisher, key: RecordKey, consent: Consent) {
+        self.metrics.refresh_queue.inc();
+        let (inner, publisher) = (Arc::clone(self), publisher.clone());
+        self.control.spawn(async move {
+            let resolution = inner.look_up(&pilot, &publisher, key, consent).await;
+            pilot.land(&resolution);
+            inner.metrics.refresh_queue.dec();
+        });
+    }
+
+    /// The record, brought up to date as far as its phase asks for.
+    async fn look_up(
+        &self,
+        pilot: &Pilot,
+        publisher: &Publisher,
+        key: RecordKey,
+        consent: Consent,
+    ) -> Resolution {
+        let record = match self.store.read(key).await {
+            Ok(Some(record)) => record,
+            Ok(None) => return self.nothing(key, 0, Absence::UnknownUser),
+            Err(fault) => {
+                tracing::warn!(error = %fault, "an identity record could not be read");
+                return self.nothing(key, 0, Absence::Store);
+            }
+        };
+        let identity = match &record.state {
+            State::OptedOut => return self.denied(key, &record, Denial::OptedOut),
+            State::LoggedOut => return self.denied(key, &record, Denial::LoggedOut),
+            State::Active(identity) => identity.clone(),
+        };
+        if record.environment != publisher.environment() {
+            return self.nothing(key, record.generation, Absence::Environment);
+        }
+        match identity.times.phase(self.clock.now(), self.settings.expiry_margin_ms) {
+            Phase::Fresh => self.keep(key, &record, How::Fresh),
+            Phase::Due => {
+                // The token is usable: nobody waits for its refresh.
+                pilot.tell(&self.keep(key, &record, How::Due));
+                self.refresh_due(publisher, key, record, consent).await
+            }
+            Phase::Lapsed => self.refresh_lapsed(publisher, key, record, consent).await,
+            Phase::Dead => self.nothing(key, record.generation, Absence::Dead),
+        }
+    }
+
+    /// Caches an active record; what the cache holds afterwards is the answer (it may be newer).
+    pub(super) fn keep(&self, key: RecordKey, record: &Record, how: How) -> Resolution {
+        let State::Active(identity) = &record.state else { return Resolution::Absent(Absence::Store) };
+        let token = Token::new(identity.advertising_token.clone(), identity.times, record.environment);
+        let entry = self.cache.insert(key, Entry { generation: record.generation, what: What::Token(token) });
+        answer_of(&entry, how)
+    }
+
+    pub(super) fn denied(&self, key: RecordKey, record: &Record, denial: Denial) -> Resolution {
+        self.cache.insert(key, Entry { generation: record.generation, what: What::Denied(denial) });
+        Resolution::Denied(denial)
+    }
+
+    /// Remembers for a short while that there is nothing, so that the next requests do not ask again.
+    pub(super) fn nothing(&self, key: RecordKey, generation: u64, why: Absence) -> Resolution {
+        let until = self.clock.now().plus(jittered(NEGATIVE_MS));
+        let entry = self.cache.insert(key, Entry { generation, what: What::Nothing { why, until } });
+        answer_of(&entry, How::Fresh)
+    }
+}
+
+fn token_of(token: &Token, how: How) -> Resolution {
+    Resolution::Token(Injectable { token: Arc::clone(&token.text), how })
+}
+
+fn answer_of(entry: &Entry, how: How) -> Resolution {
+    match &entry.what {
+        What::Token(token) => token_of(token, how),
+        What::Denied(denial) => Resolution::Denied(*denial),
+        What::Nothing { why, .. } => Resolution::Absent(*why),
+    }
+}
+
+/// Half of `ms` up to all of it, so that entries made together do not end together.
+pub(super) fn jittered(ms: i64) -> i64 {
+    let half = ms / 2;
+    half + i64::try_from(random() >> 1).unwrap_or_default() % (half + 1)
+}
+
+/// Without random bytes there is no jitter, and nothing else is lost.
+pub(super) fn random() -> u64 {
+    getrandom::u64().unwrap_or_default()
+}

@@ -1,0 +1,483 @@
+//! The phase table and the races, against a scripted operator that speaks the real envelopes, with a clock that stands
+//! still until it is told.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use futures_util::future::{BoxFuture, join_all};
+use http::{Request, Response};
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+
+use super::*;
+use crate::net::{Transport, TransportError};
+use crate::privacy::{Consent, Policy, Regime, Signals, judge_stored};
+use crate::secret::Secret;
+use crate::store::{self, Draft, Expect, State, Written};
+use crate::telemetry::Registry;
+use crate::time::{Deadline, UnixMillis};
+use crate::uid2::envelope::{EnvelopeKey, Freshness, open_request, seal_bare, seal_response};
+use crate::uid2::{DiiHash, Email};
+
+const SECRET: [u8; 32] = [7; 32];
+const RESPONSE_KEY: [u8; 32] = [9; 32];
+const START: UnixMillis = UnixMillis(1_800_000_000_000);
+const MINUTE: i64 = 60_000;
+const HOUR: i64 = 60 * MINUTE;
+
+/// What the operator says next.
+#[derive(Clone)]
+enum Say {
+    /// A token that names its number, with these lives from now: refresh from, identity, refresh.
+    Success(i64, i64, i64),
+    OptOut,
+    Rejected,
+    Down,
+}
+
+const HOURLY: Say = Say::Success(HOUR, 3 * HOUR, 24 * HOUR);
+
+/// An operator that follows a script; the last line repeats. Each call takes a permit first, so that a test can hold
+/// it up.
+struct Operator {
+    clock: Clock,
+    script: Mutex<VecDeque<Say>>,
+    calls: Mutex<Vec<String>>,
+    gate: Semaphore,
+}
+
+impl Operator {
+    fn say(&self, path: &str) -> (usize, Say) {
+        let mut calls = self.calls.lock().unwrap();
+        calls.push(path.rsplit('/').next().unwrap().to_owned());
+        let mut script = self.script.lock().unwrap();
+        let say = if script.len() > 1 { script.pop_front() } else { script.front().cloned() };
+        (calls.len(), say.unwrap())
+    }
+
+    fn body(&self, number: usize, say: &Say) -> Option<Value> {
+        let now = self.clock.now();
+        match say {
+            Say::Success(refresh_from, identity, refresh) => Some(json!({"status": "success", "body": {
+                "advertising_token": format!("A4AAAAtoken{number}"),
+                "refresh_token": "R".repeat(388),
+                "refresh_response_key": STANDARD.encode(RESPONSE_KEY),
+                "refresh_from": now.0 + refresh_from,
+                "identity_expires": now.0 + identity,
+                "refresh_expires": now.0 + refresh,
+            }})),
+            Say::OptOut => Some(json!({"status": "optout"})),
+            Say::Rejected | Say::Down => None,
+        }
+    }
+
+    fn answer(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        let path = request.uri().path().to_owned();
+        let (number, say) = self.say(&path);
+        let Some(body) = self.body(number, &say) else {
+            return match say {
+                Say::Down => Err(TransportError::Connect("down".into())),
+                _ => {
+                    Ok(Response::builder().status(400).body(r#"{"status":"expired_token"}"#.into()).unwrap())
+                }
+            };
+        };
+        let text = body.to_string();
+        let sealed = if path.ends_with("refresh") {
+            seal_bare(&EnvelopeKey::from_bytes(&RESPONSE_KEY), [1; 12], text.as_bytes())
+        } else {
+            let key = EnvelopeKey::from_bytes(&SECRET);
+            let opened = open_request(&key, &STANDARD.decode(request.body()).unwrap()).unwrap();
+            let fresh = Freshness { at: self.clock.now(), iv: [2; 12], nonce: opened.nonce };
+            seal_response(&key, &fresh, text.as_bytes())
+        };
+        Ok(Response::new(STANDARD.encode(sealed).into()))
+    }
+}
+
+impl Transport for Operator {
+    fn send(
+        &self,
+        request: Request<Bytes>,
+        _: Deadline,
+    ) -> BoxFuture<'_, Result<Response<Bytes>, TransportError>> {
+        Box::pin(async move {
+            self.gate.acquire().await.unwrap().forget();
+            self.answer(&request)
+        })
+    }
+}
+
+struct Bench {
+    identities: Identities,
+    operator: Arc<Operator>,
+    clock: Clock,
+    store: Store,
+    publisher: Publisher,
+}
+
+const OPEN: usize = 1_000_000;
+
+fn bench_with(settings: Settings, gate: usize, script: &[Say]) -> Bench {
+    let clock = Clock::manual(START);
+    let registry = Registry::new();
+    let operator = Arc::new(Operator {
+        clock: clock.clone(),
+        script: Mutex::new(script.iter().cloned().collect()),
+        calls: Mutex::default(),
+        gate: Semaphore::new(gate),
+    });
+    let store_settings = store::Settings {
+        kind: store::Kind::Memory,
+        encryption_key: Secret::new([1; 32]),
+        previous_keys: Vec::new(),
+        queue: 64,
+    };
+    let store =
+        Store::open(store_settings, clock.clone(), store::Metrics::register(&registry).unwrap()).unwrap();
+    let transport: Arc<dyn Transport> = Arc::clone(&operator) as Arc<dyn Transport>;
+    let client = OperatorClient::new(
+        operator::Settings {
+            urls: vec!["http://127.0.0.1:1".parse().unwrap()],
+            ..operator::Settings::default()
+        },
+        transport,
+        clock.clone(),
+        operator::Metrics::register(&registry).unwrap(),
+    );
+    let parts = Parts {
+        store: store.clone(),
+        operator: client,
+        clock: clock.clone(),
+        metrics: Metrics::register(&registry).unwrap(),
+    };
+    let identities = Identities::new(settings, parts, Handle::current()).unwrap();
+    let publisher = publisher(Environment::Local);
+    Bench { identities, operator, clock, store, publisher }
+}
+
+fn bench(script: &[Say]) -> Bench {
+    bench_with(Settings::default(), OPEN, script)
+}
+
+fn publisher(environment: Environment) -> Publisher {
+    let credentials = Credentials {
+        scope: Scope::Uid2,
+        environment,
+        api_key: Secret::new("UID2-C-L-124-x".into()),
+        client_secret: EnvelopeKey::from_bytes(&SECRET),
+        urls: Vec::new(),
+    };
+    Publisher::new("acme".into(), Arc::new(credentials))
+}
+
+fn consent() -> Consent {
+    judge_stored(&Signals::default(), &Policy::default(), Regime::Uid2).unwrap()
+}
+
+fn dii(address: &str) -> DiiHash {
+    DiiHash::of_email(&Email::parse(address).unwrap())
+}
+
+impl Bench {
+    async fn login_as(&self, address: &str) -> Result<LoginAnswer, LoginError> {
+        let login = Login { user_id: b"u1", dii: dii(address), tcf: None, origin: Origin::Login };
+        self.identities.login(&self.publisher, login, consent()).await
+    }
+
+    async fn login(&self) {
+        assert!(matches!(self.login_as("u1@example.com").await, Ok(LoginAnswer::Active(_))));
+    }
+
+    fn subject(&self) -> Subject {
+        Subject { user: Some(self.identities.user_key(&self.publisher, b"u1")) }
+    }
+
+    async fn resolve(&self) -> String {
+        self.resolve_as(&self.publisher).await
+    }
+
+    async fn resolve_as(&self, publisher: &Publisher) -> String {
+        match self.identities.resolve(publisher, &self.subject(), consent()).await {
+            Resolution::Token(token) => {
+                format!("{:?} {}", token.how, token.as_str().replace("A4AAAAtoken", "#"))
+            }
+            Resolution::Absent(absence) => format!("{absence:?}"),
+            Resolution::Denied(denial) => format!("{denial:?}"),
+        }
+    }
+
+    /// Resolves until the answer is `expected`: what happens beside the path needs a few turns.
+    async fn becomes(&self, expected: &str) {
+        let mut last = String::new();
+        for _ in 0..2_000 {
+            last = self.resolve().await;
+            if last == expected {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+        panic!("expected {expected}, still {last}");
+    }
+
+    fn calls(&self) -> Vec<String> {
+        self.operator.calls.lock().unwrap().clone()
+    }
+
+    fn key(&self) -> RecordKey {
+        self.subject().user.unwrap()
+    }
+
+    /// What another node would find: the same store, an empty cache.
+    fn forget_cache(&self) {
+        self.identities.0.cache.forget(&self.key());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_and_strangers() {
+    let bench = bench(&[HOURLY]);
+    let nobody = bench.identities.resolve(&bench.publisher, &Subject::default(), consent()).await;
+    assert!(matches!(nobody, Resolution::Absent(Absence::NoHint)));
+    assert_eq!(bench.resolve().await, "UnknownUser");
+    assert!(bench.calls().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn fresh_then_due_then_refreshed_beside() {
+    let bench = bench(&[HOURLY]);
+    bench.login().await;
+    assert_eq!(bench.resolve().await, "Fresh #1");
+    bench.clock.advance(HOUR - 1);
+    assert_eq!(bench.resolve().await, "Fresh #1");
+    bench.clock.advance(1);
+    assert_eq!(bench.resolve().await, "Due #1", "the old token is used at once");
+    bench.becomes("Fresh #2").await;
+    assert_eq!(bench.calls(), ["generate", "refresh"], "one refresh");
+}
+
+#[tokio::test(start_paused = true)]
+async fn lapsed_is_refreshed_within_the_budget() {
+    let bench = bench(&[HOURLY]);
+    bench.login().await;
+    bench.clock.advance(3 * HOUR - MINUTE - 1);
+    assert_eq!(bench.resolve().await, "Due #1", "one millisecond before the margin");
+    let lapsed =
+        bench_with(Settings { wait: Duration::from_secs(1), ..Settings::default() }, OPEN, &[HOURLY]);
+    lapsed.login().await;
+    lapsed.clock.advance(3 * HOUR - MINUTE);
+    assert_eq!(lapsed.resolve().await, "Refreshed #2", "inside the margin");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_operator_costs_the_budget_and_no_more() {
+    let bench = bench_with(Settings::default(), 1, &[HOURLY]);
+    bench.login().await; // takes the only permit
+    bench.clock.advance(4 * HOUR);
+    let asked = tokio::time::Instant::now();
+    assert_eq!(bench.resolve().await, "Wait");
+    assert_eq!(asked.elapsed().as_millis(), 5, "paused time moves by the budget alone");
+    bench.operator.gate.add_permits(1);
+    bench.becomes("Fresh #2").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn dead_is_not_asked_for() {
+    let bench = bench(&[HOURLY]);
+    bench.login().await;
+    bench.clock.advance(24 * HOUR);
+    bench.forget_cache();
+    // The store drops a record whose refresh token is dead.
+    assert_eq!(bench.resolve().await, "UnknownUser");
+    assert_eq!(bench.calls(), ["generate"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cold_record_is_found_in_the_store() {
+    let bench = bench(&[HOURLY]);
+    bench.login().await;
+    bench.forget_cache();
+    bench.becomes("Fresh #1").await;
+    assert_eq!(bench.calls(), ["generate"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_requests_for_one_due_identity_make_one_refresh() {
+    let bench = bench(&[HOURLY]);
+    bench.login().await;
+    bench.clock.advance(HOUR);
+    bench.forget_cache();
+    let answers = join_all((0..1_000).map(|_| bench.resolve())).await;
+    assert!(answers.iter().all(|a| a == "Due #1" || a == "Fresh #2"), "{answers:?}");
+    bench.becomes("Fresh #2").await;
+    assert_eq!(bench.calls(), ["generate", "refresh"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_refresh_takes_no_token_away_and_backs_off() {
+    let bench = bench(&[HOURLY, Say::Down, Say::Down, Say::Down, HOURLY]);
+    bench.login().await;
+    bench.clock.advance(HOUR);
+    for _ in 0..200 {
+        assert_eq!(bench.resolve().await, "Due #1");
+        tokio::time::advance(Duration::from_millis(50)).await;
+    }
+    let tries = bench.calls().len() - 1;
+    assert_eq!(tries, 3, "one refresh of three tries; back-off by the clock that stands still");
+    bench.clock.advance(2 * MINUTE);
+    bench.becomes("Fresh #5").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rejected_refresh_token_is_never_sent_again() {
+    let bench = bench(&[HOURLY, Say::Rejected]);
+    bench.login().await;
+    bench.clock.advance(HOUR);
+    for _ in 0..50 {
+        assert_eq!(bench.resolve().await, "Due #1", "usable until it expires");
+        tokio::task::yield_now().await;
+        bench.clock.advance(1_000);
+    }
+    assert_eq!(bench.calls(), ["generate", "refresh"]);
+    bench.clock.advance(2 * HOUR);
+    bench.becomes("Dead").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_opt_out_at_refresh_ends_it_for_user_and_identifier() {
+    let bench = bench(&[HOURLY, Say::OptOut, HOURLY]);
+    bench.login().await;
+    bench.clock.advance(HOUR);
+    assert_eq!(bench.resolve().await, "Due #1");
+    bench.becomes("OptedOut").await;
+    assert_eq!(bench.identities.markers(&bench.subject()), Some(Denial::OptedOut));
+    for address in ["u1@example.com", "other@example.com"] {
+        assert!(matches!(bench.login_as(address).await, Ok(LoginAnswer::OptedOut)), "{address}");
+    }
+    let other = Login { user_id: b"u2", dii: dii("u1@example.com"), tcf: None, origin: Origin::Login };
+    let answer = bench.identities.login(&bench.publisher, other, consent()).await;
+    assert!(matches!(answer, Ok(LoginAnswer::OptedOut)), "the identifier under another user id");
+    assert_eq!(bench.calls(), ["generate", "refresh"], "the operator is not asked again");
+    bench.identities.logout(&bench.publisher, b"u1").await.unwrap();
+    assert_eq!(bench.resolve().await, "OptedOut", "a logout does not undo it");
+    bench.clock.advance(366 * 24 * HOUR);
+    bench.login().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_opt_out_at_login_is_remembered() {
+    let bench = bench(&[Say::OptOut, HOURLY]);
+    assert!(matches!(bench.login_as("u1@example.com").await, Ok(LoginAnswer::OptedOut)));
+    assert_eq!(bench.resolve().await, "OptedOut");
+    assert!(matches!(bench.login_as("u1@example.com").await, Ok(LoginAnswer::OptedOut)));
+    assert_eq!(bench.calls(), ["generate"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_refresh_loses_against_logout_and_login() {
+    for newer in ["LoggedOut", "Fresh #2"] {
+        let bench = bench_with(Settings::default(), 1, &[HOURLY]);
+        bench.login().await;
+        bench.clock.advance(HOUR);
+        assert_eq!(bench.resolve().await, "Due #1"); // its refresh hangs
+        if newer == "LoggedOut" {
+            bench.identities.logout(&bench.publisher, b"u1").await.unwrap();
+            bench.operator.gate.add_permits(1);
+        } else {
+            // Let the login's generate pass first: it is the first to be answered.
+            let login = bench.login();
+            bench.operator.gate.add_permits(2);
+            login.await;
+        }
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        let record = bench.store.read(bench.key()).await.unwrap().unwrap();
+        let answer = bench.resolve().await;
+        if newer == "LoggedOut" {
+            assert_eq!(answer, "LoggedOut");
+            assert!(matches!(record.state, State::LoggedOut));
+        } else {
+            let State::Active(identity) = record.state else { panic!("{:?}", record.state) };
+            let number = identity.advertising_token.as_str().replace("A4AAAAtoken", "");
+            assert_eq!(answer, format!("Fresh #{number}"), "cache and store agree");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_of_another_node_wins_over_our_refresh() {
+    let bench = bench_with(Settings::default(), 1, &[HOURLY]);
+    bench.login().await;
+    bench.clock.advance(HOUR);
+    assert_eq!(bench.resolve().await, "Due #1"); // its refresh hangs
+    let record = bench.store.read(bench.key()).await.unwrap().unwrap();
+    let draft = Draft { state: State::OptedOut, ..record.into() };
+    let written = bench.store.write(bench.key(), Expect::Any, draft).await.unwrap();
+    assert!(matches!(written, Written::Stored { .. }));
+    bench.operator.gate.add_permits(1);
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    let record = bench.store.read(bench.key()).await.unwrap().unwrap();
+    assert!(matches!(record.state, State::OptedOut), "our late answer did not overwrite it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_environment_is_never_sent() {
+    let bench = bench(&[HOURLY]);
+    bench.login().await;
+    // Keys are per environment; a record that is found under the key of another one all the same is refused.
+    let production = publisher(Environment::Production);
+    assert_eq!(bench.resolve_as(&production).await, "Environment");
+    bench.forget_cache();
+    assert_eq!(bench.resolve_as(&production).await, "Environment");
+}
+
+#[tokio::test(start_paused = true)]
+async fn too_much_under_way_is_busy_and_heals() {
+    let settings = Settings { max_flights: 1, ..Settings::default() };
+    let bench = bench_with(settings, 2, &[HOURLY]);
+    bench.login().await;
+    let login = Login { user_id: b"u2", dii: dii("u2@example.com"), tcf: None, origin: Origin::Login };
+    bench.identities.login(&bench.publisher, login, consent()).await.unwrap();
+    bench.clock.advance(4 * HOUR);
+    assert_eq!(bench.resolve().await, "Wait"); // its refresh hangs and fills the room
+    let second = Subject { user: Some(bench.identities.user_key(&bench.publisher, b"u2")) };
+    let answer = bench.identities.resolve(&bench.publisher, &second, consent()).await;
+    assert!(matches!(answer, Resolution::Absent(Absence::Busy)), "{answer:?}");
+    bench.operator.gate.add_permits(2);
+    bench.becomes("Fresh #3").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_token_call_refreshes_when_too_little_life_is_left() {
+    let bench = bench(&[HOURLY]);
+    bench.login().await;
+    let token = async |ttl: Option<u64>| {
+        let ttl = ttl.map(Duration::from_secs);
+        match bench.identities.token(&bench.publisher, b"u1", ttl, consent()).await.unwrap() {
+            TokenAnswer::Token { token, .. } => token.as_str().replace("A4AAAAtoken", "#"),
+            other => format!("{other:?}"),
+        }
+    };
+    assert_eq!(token(None).await, "#1");
+    assert_eq!(token(Some(3 * 3600)).await, "#1", "exactly as much as is left");
+    assert_eq!(token(Some(3 * 3600 + 1)).await, "#2", "one second more, and more than the operator gives");
+    bench.identities.logout(&bench.publisher, b"u1").await.unwrap();
+    assert_eq!(token(None).await, "NotFound");
+    let status = bench.identities.status(&bench.publisher, b"u1").await.unwrap().unwrap();
+    assert_eq!(status.phase, Phase::LoggedOut);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_that_fails_leaves_the_record_alone() {
+    let bench = bench(&[HOURLY, Say::Down]);
+    bench.login().await;
+    assert!(matches!(bench.login_as("u1@example.com").await, Err(LoginError::Operator(_))));
+    assert_eq!(bench.resolve().await, "Fresh #1");
+}
