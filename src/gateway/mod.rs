@@ -1,1 +1,92 @@
-//! The data path.
+//! The data path: one ad request in, one answer out. `Gateway::handle` is the whole of it.
+//!
+//! One `Gateway` lives on each data-plane thread with its own connections to the SSPs; what all of them share
+//! (publishers, identities, metrics) is behind one [`Shared`].
+
+mod admit;
+mod answer;
+mod decision;
+mod directory;
+mod fanout;
+mod headers;
+mod inject;
+mod metrics;
+mod outcome;
+mod signals;
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::identity::Identities;
+use crate::openrtb;
+use crate::ssp;
+use crate::time::Clock;
+
+pub use admit::{Inbound, Peer};
+pub use decision::{Decision, Reason, ResultLabel, denial_label};
+pub use directory::{
+    Directory, DirectoryError, Hint, KeyDigest, Match, Mode, Publisher, PublisherSettings, UserIdFrom,
+};
+pub use headers::bearer;
+pub use metrics::{Labels, Metrics, OutcomeLabel};
+pub use outcome::{Answer as OutcomeAnswer, Outcome, Reject, RejectKind};
+pub use signals::{LoginPrivacy, regime};
+
+/// What every data-plane thread shares.
+pub struct Shared {
+    /// Who sends us requests, and where they go.
+    pub directory: Directory,
+    /// Who the users are.
+    pub identities: Identities,
+    /// Families of this module.
+    pub metrics: Metrics,
+    /// Limits of the one-pass scan.
+    pub limits: openrtb::Limits,
+    /// A request without a known key is refused, even when `match` would find its publisher.
+    pub require_key: bool,
+}
+
+/// One SSP as one data-plane thread sees it.
+pub struct Leg {
+    /// Its configuration.
+    pub settings: Arc<ssp::Settings>,
+    /// This thread's connections to it.
+    pub client: ssp::Client,
+}
+
+/// The data path of one thread. Cheap to clone.
+#[derive(Clone)]
+pub struct Gateway {
+    shared: Arc<Shared>,
+    legs: Rc<[Leg]>,
+}
+
+impl Gateway {
+    /// `legs` stand in the order of `[[ssp]]` in the configuration; publishers name them by index.
+    pub fn new(shared: Arc<Shared>, legs: Vec<Leg>) -> Self {
+        Self { shared, legs: legs.into() }
+    }
+
+    /// One ad request, from bytes to answer. An error means that nothing was forwarded.
+    pub async fn handle(&self, inbound: Inbound) -> Result<Outcome, Reject> {
+        let admitted = admit::admit(&self.shared, inbound)?;
+        let decision = decision::decide(&self.shared, &admitted).await;
+        let outgoing = inject::inject(&admitted, &decision, &self.legs);
+        self.shared.metrics.decided(&admitted, &decision, &outgoing);
+        let asked = Clock::monotonic();
+        let replies = fanout::fanout(&self.legs, outgoing).await;
+        let waited = decision.waited + Clock::monotonic().saturating_duration_since(asked);
+        Ok(answer::answer(&admitted, &self.legs, replies, waited))
+    }
+
+    /// What all threads share.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+}
+
+/// `Duration` as fractional milliseconds, floored to whole ones, for `tmax`.
+fn whole_millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,325 @@
+//! Who is this, and may we say so: verdict, hints and markers become one decision with one reason.
+
+use std::time::Duration;
+
+use super::Shared;
+use super::admit::Admitted;
+use super::directory::{Hint, Mode};
+use crate::identity::{Absence, Denial, How, Injectable, Resolution};
+use crate::openrtb::Strip;
+use crate::privacy::{self, Consent, StripWhat, Verdict};
+use crate::time::Clock;
+use crate::uid2::Scope;
+
+/// `result` of the identity metrics.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ResultLabel {
+    /// Ours was added.
+    Injected,
+    /// Ours took the place of theirs.
+    Replaced,
+    /// Theirs stayed.
+    Kept,
+    /// Nothing was added.
+    Absent,
+    /// Nothing may be sent; what was there is removed.
+    Denied,
+}
+
+impl ResultLabel {
+    /// Every label, in metric order.
+    pub const ALL: [Self; 5] = [Self::Injected, Self::Replaced, Self::Kept, Self::Absent, Self::Denied];
+
+    /// The label's text.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Injected => "injected",
+            Self::Replaced => "replaced",
+            Self::Kept => "kept",
+            Self::Absent => "absent",
+            Self::Denied => "denied",
+        }
+    }
+}
+
+macro_rules! reasons {
+    ($($variant:ident $text:literal $($result:ident)+;)+) => {
+        /// `reason` of `identity_reason_total`: a closed list, each with the results it explains.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[expect(missing_docs, reason = "the texts are the documentation; the contract lists them")]
+        pub enum Reason { $($variant),+ }
+
+        impl Reason {
+            /// Every reason, in metric order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The label's text.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+
+            /// Whether the pair can happen.
+            pub fn belongs_to(self, result: ResultLabel) -> bool {
+                match self { $(Self::$variant => [$(ResultLabel::$result),+].contains(&result)),+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    Fresh "fresh" Injected Replaced;
+    Due "due" Injected Replaced;
+    Refreshed "refreshed" Injected Replaced;
+    Generated "generated" Injected Replaced;
+    Theirs "theirs" Kept;
+    NoHint "no_hint" Absent;
+    UnknownUser "unknown_user" Absent;
+    Lapsed "lapsed" Absent;
+    Dead "dead" Absent;
+    Wait "wait" Absent;
+    Operator "operator" Absent;
+    Store "store" Absent;
+    Busy "busy" Absent;
+    DiiInvalid "dii_invalid" Absent;
+    Environment "environment" Absent;
+    Holdout "holdout" Absent;
+    UnknownScope "unknown_scope" Absent;
+    Unparsable "unparsable" Absent;
+    Dnt "dnt" Absent Denied;
+    Test "test" Absent;
+    Disabled "disabled" Absent;
+    WrongType "wrong_type" Absent;
+    Coppa "coppa" Denied;
+    Child "child" Denied;
+    Lmt "lmt" Denied;
+    Att "att" Absent Denied;
+    Gdpr "gdpr" Denied;
+    TcfMissing "tcf_missing" Denied;
+    TcfInvalid "tcf_invalid" Denied;
+    TcfPurpose "tcf_purpose" Denied;
+    UsPrivacy "us_privacy" Absent Denied;
+    Gpp "gpp" Absent Denied;
+    Gpc "gpc" Absent Denied;
+    Optout "optout" Denied;
+    LoggedOut "logged_out" Denied;
+    Notice "notice" Denied;
+}
+
+/// The sources of ours; removed for a user who opted out or logged out, whoever wrote them.
+const OURS: &[&str] = &["uidapi.com", "euid.eu"];
+const FAMILY: &[&str] = &["uidapi.com", "euid.eu", "adserver.org"];
+const UID2: &[&str] = &["uidapi.com"];
+const EUID: &[&str] = &["euid.eu"];
+
+/// What one request's identity came to.
+#[derive(Debug)]
+pub struct Decision {
+    /// The result.
+    pub result: ResultLabel,
+    /// Its one reason.
+    pub reason: Reason,
+    /// Hint that named the user, when one did.
+    pub source: Option<Hint>,
+    /// The token to write.
+    pub token: Option<Injectable>,
+    /// Entries to remove.
+    pub strip: Strip<'static>,
+    /// Time spent waiting for identity.
+    pub waited: Duration,
+}
+
+/// Decides. Never fails; every fault of identity ends as an absence with its reason.
+pub(super) async fn decide(shared: &Shared, admitted: &Admitted) -> Decision {
+    let decision = judged(shared, admitted).await;
+    // Entries of the other scope stand under its own table: UID2 never where GDPR applies, EUID only with consent.
+    match admitted.other {
+        Some(Verdict::Strip(..)) => {
+            let theirs = match admitted.scope() {
+                Scope::Uid2 => EUID,
+                Scope::Euid => UID2,
+            };
+            Decision { strip: both(decision.strip, Strip::Sources(theirs)), ..decision }
+        }
+        _ => decision,
+    }
+}
+
+async fn judged(shared: &Shared, admitted: &Admitted) -> Decision {
+    // Markers come before anything is ranked: an opted-out user is never represented, whoever wrote the entry.
+    if let Some(denial) = shared.identities.markers(&admitted.subject) {
+        return denied(denial, admitted.verdict);
+    }
+    match admitted.verdict {
+        Verdict::Strip(what, reason) => Decision::stripped(strip_of(what), reason_of(reason)),
+        Verdict::Pass(_) if admitted.theirs => Decision::kept(),
+        Verdict::Pass(reason) => absent(reason_of(reason)),
+        Verdict::Inject(consent) => identify(shared, admitted, consent).await,
+    }
+}
+
+async fn identify(shared: &Shared, admitted: &Admitted, consent: Consent) -> Decision {
+    let settings = &admitted.publisher.settings;
+    if admitted.request.wrong_type().is_some() {
+        return absent(Reason::WrongType);
+    }
+    if admitted.publisher.denies(&admitted.request) {
+        return absent(Reason::Disabled);
+    }
+    if admitted.theirs && settings.mode == Mode::Keep && settings.hints.contains(&Hint::Request) {
+        return Decision::kept();
+    }
+    let asked = Clock::monotonic();
+    let resolution = shared.identities.resolve(&settings.identity, &admitted.subject, consent).await;
+    let waited = Clock::monotonic().saturating_duration_since(asked);
+    let decision = match resolution {
+        Resolution::Token(token) => injected(token, admitted.theirs),
+        Resolution::Absent(_) if admitted.theirs => Decision::kept(),
+        Resolution::Absent(absence) => absent(reason_of_absence(absence)),
+        Resolution::Denied(denial) => denied(denial, admitted.verdict),
+    };
+    Decision { waited, ..decision }
+}
+
+impl Decision {
+    fn stripped(strip: Strip<'static>, reason: Reason) -> Self {
+        Self { result: ResultLabel::Denied, strip, ..absent(reason) }
+    }
+
+    /// Theirs stays and nothing is added.
+    fn kept() -> Self {
+        Self { result: ResultLabel::Kept, source: Some(Hint::Request), ..absent(Reason::Theirs) }
+    }
+}
+
+fn absent(reason: Reason) -> Decision {
+    let (result, strip) = (ResultLabel::Absent, Strip::Nothing);
+    Decision { result, reason, source: None, token: None, strip, waited: Duration::ZERO }
+}
+
+fn injected(token: Injectable, theirs: bool) -> Decision {
+    let reason = match token.how {
+        How::Fresh => Reason::Fresh,
+        How::Due => Reason::Due,
+        How::Refreshed => Reason::Refreshed,
+        How::Generated => Reason::Generated,
+    };
+    let result = if theirs { ResultLabel::Replaced } else { ResultLabel::Injected };
+    Decision { result, source: Some(Hint::User), token: Some(token), ..absent(reason) }
+}
+
+/// A marker wins over every verdict, except that a verdict may remove more.
+fn denied(denial: Denial, verdict: Verdict) -> Decision {
+    let strip = match verdict {
+        Verdict::Strip(StripWhat::All, _) => Strip::All,
+        Verdict::Strip(StripWhat::UidFamily, _) => Strip::Sources(FAMILY),
+        _ => Strip::Sources(OURS),
+    };
+    let reason = match denial {
+        Denial::OptedOut => Reason::Optout,
+        Denial::LoggedOut => Reason::LoggedOut,
+    };
+    Decision::stripped(strip, reason)
+}
+
+/// Everything that either removes.
+fn both(a: Strip<'static>, b: Strip<'static>) -> Strip<'static> {
+    match (a, b) {
+        (Strip::Nothing, only) | (only, Strip::Nothing) => only,
+        (Strip::All, _) | (_, Strip::All) => Strip::All,
+        (Strip::Sources(a), Strip::Sources(b)) => {
+            let widest = if a.len() >= b.len() { a } else { b };
+            Strip::Sources(if a.len() == 1 && b.len() == 1 && a != b { OURS } else { widest })
+        }
+    }
+}
+
+fn strip_of(what: StripWhat) -> Strip<'static> {
+    match what {
+        StripWhat::All => Strip::All,
+        StripWhat::UidFamily => Strip::Sources(FAMILY),
+        StripWhat::Uid2Only => Strip::Sources(UID2),
+        StripWhat::EuidOnly => Strip::Sources(EUID),
+    }
+}
+
+fn reason_of_absence(absence: Absence) -> Reason {
+    match absence {
+        Absence::NoHint => Reason::NoHint,
+        Absence::UnknownUser => Reason::UnknownUser,
+        Absence::Lapsed => Reason::Lapsed,
+        Absence::Dead => Reason::Dead,
+        Absence::Wait => Reason::Wait,
+        Absence::Operator => Reason::Operator,
+        Absence::Store => Reason::Store,
+        Absence::Busy => Reason::Busy,
+        Absence::Environment => Reason::Environment,
+    }
+}
+
+/// The label of a privacy reason, for answers that name one.
+pub fn denial_label(reason: privacy::Reason) -> &'static str {
+    reason_of(reason).as_str()
+}
+
+/// The metric reason of a privacy reason.
+pub(super) fn reason_of(reason: privacy::Reason) -> Reason {
+    use crate::privacy::Reason as P;
+    match reason {
+        P::Coppa => Reason::Coppa,
+        P::Child => Reason::Child,
+        P::Lmt => Reason::Lmt,
+        P::Att => Reason::Att,
+        P::Gdpr => Reason::Gdpr,
+        P::TcfMissing => Reason::TcfMissing,
+        P::TcfInvalid => Reason::TcfInvalid,
+        P::TcfPurpose => Reason::TcfPurpose,
+        P::UsPrivacy => Reason::UsPrivacy,
+        P::Gpp => Reason::Gpp,
+        P::Gpc => Reason::Gpc,
+        P::UnknownScope => Reason::UnknownScope,
+        P::Unparsable => Reason::Unparsable,
+        P::Dnt => Reason::Dnt,
+        P::Test => Reason::Test,
+        P::Disabled => Reason::Disabled,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_removals_together_remove_what_either_does() {
+        let all = [
+            Strip::Nothing,
+            Strip::Sources(UID2),
+            Strip::Sources(EUID),
+            Strip::Sources(OURS),
+            Strip::Sources(FAMILY),
+        ];
+        let sources = |strip: Strip<'static>| match strip {
+            Strip::Sources(sources) => sources.to_vec(),
+            Strip::Nothing | Strip::All => Vec::new(),
+        };
+        for a in all {
+            for b in all {
+                let union = sources(both(a, b));
+                let mut expected = [sources(a), sources(b)].concat();
+                expected.sort_unstable();
+                expected.dedup();
+                assert!(
+                    expected.iter().all(|s| union.contains(s)) && union.len() == expected.len(),
+                    "{a:?} {b:?}"
+                );
+            }
+            assert_eq!(both(a, Strip::All), Strip::All);
+        }
+    }
+
+    #[test]
+    fn every_reason_explains_a_result() {
+        for reason in Reason::ALL {
+            assert!(ResultLabel::ALL.iter().any(|result| reason.belongs_to(*result)), "{}", reason.as_str());
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! Publishers by API key, by what their requests say, and by host.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use super::outcome::RejectKind;
+use crate::identity;
+use crate::openrtb::BidRequest;
+use crate::privacy::Policy;
+
+/// SHA-256 of an API key's text. Only digests are ever stored.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct KeyDigest(pub [u8; 32]);
+
+impl KeyDigest {
+    /// The digest of a presented key.
+    pub fn of(key: &str) -> Self {
+        Self(Sha256::digest(key.as_bytes()).into())
+    }
+}
+
+impl std::fmt::Debug for KeyDigest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[key digest]")
+    }
+}
+
+/// One publisher as configured; `identity` carries its UID2 credentials.
+#[derive(Clone, Debug)]
+pub struct PublisherSettings {
+    /// The id, also the metric label.
+    pub id: String,
+    /// Digests of the API keys that are valid now.
+    pub api_keys: Vec<KeyDigest>,
+    /// Requests without a key that belong to this publisher.
+    pub matches: Match,
+    /// Takes requests that nothing else matches.
+    pub default: bool,
+    /// Tenant and credentials.
+    pub identity: identity::Publisher,
+    /// The privacy policy in force for it.
+    pub policy: Policy,
+    /// Indexes of the routed SSPs, in the order in which bids are merged.
+    pub ssps: Vec<usize>,
+    /// Where its own user id stands, first that is there wins.
+    pub user_id_from: Vec<UserIdFrom>,
+    /// Which identity hints count, in order.
+    pub hints: Vec<Hint>,
+    /// What happens to a UID2 or EUID entry that the request already carries.
+    pub mode: Mode,
+    /// `inserter` of the EID, written where the dialect has it.
+    pub inserter: Option<String>,
+}
+
+/// What makes a request without a key belong to a publisher. Compared case-insensitively, except ids.
+#[derive(Clone, Debug, Default)]
+pub struct Match {
+    /// `site|app|dooh.publisher.id`.
+    pub publisher_ids: Vec<String>,
+    /// `site.domain`.
+    pub domains: Vec<String>,
+    /// `app.bundle`.
+    pub bundles: Vec<String>,
+    /// `Host` header without port.
+    pub hosts: Vec<String>,
+    /// Domains on which no identity is ever added (for example health pages).
+    pub deny_domains: Vec<String>,
+}
+
+/// A place of the publisher's own user id.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum UserIdFrom {
+    /// Header `X-Publisher-User-Id`.
+    Header,
+    /// `user.ext.publisher_user_id`.
+    Ext,
+    /// `user.id`.
+    UserId,
+}
+
+/// An identity hint (contract §2.2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Hint {
+    /// The request already holds a UID2 or EUID entry.
+    Request,
+    /// The publisher's own user id.
+    User,
+}
+
+/// What happens to an entry of ours that is already there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// Theirs stays, nothing is added.
+    Keep,
+    /// Its id is swapped when ours is valid.
+    Replace,
+}
+
+/// A publisher, found.
+#[derive(Debug)]
+pub struct Publisher {
+    /// Position in the configuration; also the index of its metric children.
+    pub index: usize,
+    /// Its settings.
+    pub settings: PublisherSettings,
+}
+
+/// Two publishers claim the same thing.
+#[derive(Debug, thiserror::Error)]
+#[error("publishers {first} and {second} both claim {what}")]
+pub struct DirectoryError {
+    first: String,
+    second: String,
+    what: &'static str,
+}
+
+/// All publishers, by everything that can name one.
+#[derive(Debug)]
+pub struct Directory {
+    publishers: Vec<Arc<Publisher>>,
+    keys: HashMap<KeyDigest, usize>,
+    publisher_ids: HashMap<String, usize>,
+    domains: HashMap<String, usize>,
+    bundles: HashMap<String, usize>,
+    hosts: HashMap<String, usize>,
+    default: Option<usize>,
+}
+
+impl Directory {
+    /// Builds the look-up tables; a value claimed twice is an error.
+    pub fn new(settings: Vec<PublisherSettings>) -> Result<Self, DirectoryError> {
+        let mut directory = Self {
+            publishers: Vec::with_capacity(settings.len()),
+            keys: HashMap::new(),
+            publisher_ids: HashMap::new(),
+            domains: HashMap::new(),
+            bundles: HashMap::new(),
+            hosts: HashMap::new(),
+            default: None,
+        };
+        for (index, settings) in settings.into_iter().enumerate() {
+            directory.add(Publisher { index, settings })?;
+        }
+        Ok(directory)
+    }
+
+    fn add(&mut self, publisher: Publisher) -> Result<(), DirectoryError> {
+        let Publisher { index, settings } = &publisher;
+        let (index, matches) = (*index, &settings.matches);
+        let clash = |other: Option<usize>, what| match other {
+            Some(first) => Err(DirectoryError {
+                first: self.publishers.get(first).map_or_else(String::new, |p| p.settings.id.clone()),
+                second: settings.id.clone(),
+                what,
+            }),
+            None => Ok(()),
+        };
+        for key in &settings.api_keys {
+            clash(self.keys.insert(*key, index), "an API key")?;
+        }
+        for id in &matches.publisher_ids {
+            clash(self.publisher_ids.insert(id.clone(), index), "a publisher id")?;
+        }
+        for domain in &matches.domains {
+            clash(self.domains.insert(domain.to_ascii_lowercase(), index), "a domain")?;
+        }
+        for bundle in &matches.bundles {
+            clash(self.bundles.insert(bundle.to_ascii_lowercase(), index), "a bundle")?;
+        }
+        for host in &matches.hosts {
+            clash(self.hosts.insert(host.to_ascii_lowercase(), index), "a host")?;
+        }
+        if settings.default {
+            clash(self.default.replace(index), "the default")?;
+        }
+        self.publishers.push(Arc::new(publisher));
+        Ok(())
+    }
+
+    /// All publishers, in configuration order.
+    pub fn publishers(&self) -> &[Arc<Publisher>] {
+        &self.publishers
+    }
+
+    /// The publisher of a presented API key. The table is keyed by digest, so what its timing could tell is a
+    /// hash; the final comparison takes constant time all the same.
+    pub fn by_key(&self, key: &str) -> Option<&Arc<Publisher>> {
+        let presented = KeyDigest::of(key);
+        let (stored, index) = self.keys.get_key_value(&presented)?;
+        if bool::from(stored.0.ct_eq(&presented.0)) { self.publishers.get(*index) } else { None }
+    }
+
+    /// The publisher that a request's own members, or its host, name.
+    pub fn by_match(&self, request: &BidRequest, host: Option<&str>) -> Option<&Arc<Publisher>> {
+        let named = || -> Option<usize> {
+            let lower = |text: &str| text.to_ascii_lowercase();
+            if let Some(index) = request.publisher_id().and_then(|id| self.publisher_ids.get(id.as_ref())) {
+                return Some(*index);
+            }
+            if let Some(index) = request.site_domain().and_then(|d| self.domains.get(&lower(&d))) {
+                return Some(*index);
+            }
+            if let Some(index) = request.app_bundle().and_then(|b| self.bundles.get(&lower(&b))) {
+                return Some(*index);
+            }
+            host.and_then(|h| self.hosts.get(&lower(without_port(h)))).copied()
+        };
+        named().and_then(|index| self.publishers.get(index))
+    }
+
+    /// The publisher of requests that nothing else matches.
+    pub fn fallback(&self) -> Option<&Arc<Publisher>> {
+        self.default.and_then(|index| self.publishers.get(index))
+    }
+
+    /// The publisher of a request and whether the caller proved to be it.
+    ///
+    /// A presented key decides alone: an unknown one is refused, never ignored.
+    pub fn find(
+        &self,
+        key: Option<&str>,
+        request: &BidRequest,
+        host: Option<&str>,
+        require_key: bool,
+    ) -> Result<Found<'_>, RejectKind> {
+        if let Some(key) = key {
+            let publisher = self.by_key(key).ok_or(RejectKind::UnknownKey)?;
+            return Ok(Found { publisher, by_key: true });
+        }
+        if require_key {
+            return Err(RejectKind::KeyRequired);
+        }
+        let publisher =
+            self.by_match(request, host).or_else(|| self.fallback()).ok_or(RejectKind::NoPublisher)?;
+        Ok(Found { publisher, by_key: false })
+    }
+}
+
+/// The answer of [`Directory::find`].
+#[derive(Debug)]
+pub struct Found<'a> {
+    /// Who it is.
+    pub publisher: &'a Arc<Publisher>,
+    /// The caller presented a valid key, so what it says of its users counts.
+    pub by_key: bool,
+}
+
+impl Publisher {
+    /// The request stands on a property where no identity may be added.
+    pub fn denies(&self, request: &BidRequest) -> bool {
+        let denied = &self.settings.matches.deny_domains;
+        !denied.is_empty()
+            && request
+                .site_domain()
+                .is_some_and(|domain| denied.iter().any(|d| d.eq_ignore_ascii_case(&domain)))
+    }
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    }
+}

@@ -1,0 +1,102 @@
+//! Which headers go on to SSPs: a short list, everything else stays here (contract §2.1).
+
+use http::header::{ACCEPT_LANGUAGE, CONTENT_TYPE, HOST, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::outcome::RejectKind;
+
+/// The version header of OpenRTB over HTTP.
+pub(super) const X_OPENRTB_VERSION: HeaderName = HeaderName::from_static("x-openrtb-version");
+const SEC_GPC: HeaderName = HeaderName::from_static("sec-gpc");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const PUBLISHER_USER_ID: HeaderName = HeaderName::from_static("x-publisher-user-id");
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// The API key of `Authorization: Bearer`. A header that is there but is no Bearer credential is an unknown key.
+pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>, RejectKind> {
+    let Some(value) = headers.get(http::header::AUTHORIZATION) else { return Ok(None) };
+    let text = value.to_str().map_err(|_| RejectKind::UnknownKey)?.trim();
+    match text.split_once(' ') {
+        Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(key.trim())),
+        _ => Err(RejectKind::UnknownKey),
+    }
+}
+
+/// The host the caller asked for.
+pub(super) fn host(headers: &HeaderMap) -> Option<&str> {
+    headers.get(HOST).and_then(|value| value.to_str().ok())
+}
+
+/// `Sec-GPC: 1`; any other value means nothing.
+pub(super) fn sec_gpc(headers: &HeaderMap) -> bool {
+    headers.get_all(SEC_GPC).iter().any(|value| value.as_bytes() == b"1")
+}
+
+/// The publisher's own user id, as header bytes.
+pub(super) fn publisher_user_id(headers: &HeaderMap) -> Option<&[u8]> {
+    headers.get(PUBLISHER_USER_ID).map(HeaderValue::as_bytes).filter(|id| !id.is_empty())
+}
+
+/// What every SSP gets, before its own additions.
+pub(super) fn forwarded(inbound: &HeaderMap) -> HeaderMap {
+    let mut out = HeaderMap::with_capacity(12);
+    out.insert(CONTENT_TYPE, content_type(inbound));
+    for name in [X_OPENRTB_VERSION, USER_AGENT, ACCEPT_LANGUAGE, SEC_GPC, TRACEPARENT] {
+        if let Some(value) = inbound.get(&name) {
+            out.insert(name, value.clone());
+        }
+    }
+    out
+}
+
+/// JSON parameters travel as they came; `text/plain` is how browsers avoid a preflight and says nothing.
+fn content_type(inbound: &HeaderMap) -> HeaderValue {
+    match inbound.get(CONTENT_TYPE) {
+        Some(value) if is_json(value) => value.clone(),
+        _ => JSON,
+    }
+}
+
+fn is_json(value: &HeaderValue) -> bool {
+    let media = value.as_bytes().split(|b| *b == b';').next().unwrap_or_default();
+    media.trim_ascii().eq_ignore_ascii_case(b"application/json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let pair =
+            |(n, v): &(&'static str, &'static str)| (HeaderName::from_static(n), HeaderValue::from_static(v));
+        pairs.iter().map(pair).collect()
+    }
+
+    #[test]
+    fn only_listed_headers_travel() {
+        let out = forwarded(&map(&[
+            ("content-type", "application/json; charset=utf-8"),
+            ("x-openrtb-version", "2.6"),
+            ("cookie", "a=b"),
+            ("authorization", "Bearer k"),
+            ("x-uid2-email-hash", "h"),
+            ("x-publisher-user-id", "u"),
+            ("x-ads-cert-auth", "s"),
+            ("sec-gpc", "1"),
+        ]));
+        let mut names: Vec<_> = out.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["content-type", "sec-gpc", "x-openrtb-version"]);
+        assert_eq!(out[CONTENT_TYPE], "application/json; charset=utf-8");
+        assert_eq!(forwarded(&map(&[("content-type", "text/plain")]))[CONTENT_TYPE], "application/json");
+    }
+
+    #[test]
+    fn a_credential_that_is_no_bearer_key_is_unknown_not_absent() {
+        assert!(matches!(bearer(&map(&[])), Ok(None)));
+        assert!(matches!(bearer(&map(&[("authorization", "bearer  abc ")])), Ok(Some("abc"))));
+        assert!(matches!(bearer(&map(&[("authorization", "Basic abc")])), Err(RejectKind::UnknownKey)));
+        assert!(matches!(bearer(&map(&[("authorization", "Bearer")])), Err(RejectKind::UnknownKey)));
+    }
+}

@@ -1,0 +1,141 @@
+//! The decision, written into bytes: one edit plan per distinct (dialect, identity, options), one body per SSP.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+
+use super::admit::Admitted;
+use super::decision::{Decision, ResultLabel};
+use super::{Leg, whole_millis};
+use crate::net::body::Segments;
+use crate::openrtb::{self, Dialect, Edit, NewEid, Plan};
+use crate::ssp::{EnvironmentRule, Settings, TmaxMode};
+use crate::time::{Clock, Deadline};
+use crate::uid2::Environment;
+
+/// What leaves, per routed SSP in the publisher's order.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    pub legs: Vec<OutgoingLeg>,
+}
+
+/// One SSP's request.
+#[derive(Debug)]
+pub(super) struct OutgoingLeg {
+    /// Index of the SSP.
+    pub ssp: usize,
+    /// What this SSP gets to know of the user.
+    pub result: ResultLabel,
+    /// `None` when its time is already under `min_ms`: it is not called.
+    pub call: Option<Call>,
+}
+
+/// What is needed to call an SSP.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub headers: HeaderMap,
+    pub body: Segments,
+    pub deadline: Deadline,
+}
+
+/// What makes two SSPs share one edit plan.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct PlanKey {
+    dialect: Dialect,
+    token: bool,
+    remove_user_id: bool,
+}
+
+/// Builds every leg. Costs nothing beyond a list when nothing is to be edited.
+pub(super) fn inject(admitted: &Admitted, decision: &Decision, legs: &[Leg]) -> Outgoing {
+    let budget = Budget::of(admitted, legs);
+    let mut plans: Vec<(PlanKey, Plan)> = Vec::with_capacity(2);
+    let routed = admitted.publisher.settings.ssps.iter();
+    let built = routed.filter_map(|&ssp| {
+        let settings = &legs.get(ssp)?.settings;
+        let token = decision.token.is_some() && admits(settings, admitted);
+        let result = if token || decision.token.is_none() { decision.result } else { ResultLabel::Absent };
+        let key = PlanKey { dialect: settings.dialect, token, remove_user_id: settings.strip_user_id };
+        let plan = plan_for(&mut plans, key, admitted, decision);
+        let call = budget.leg(settings).map(|(deadline, left)| Call {
+            headers: leg_headers(admitted, settings),
+            body: Segments::from(plan.segments(&admitted.request, tmax(settings, left))),
+            deadline,
+        });
+        Some(OutgoingLeg { ssp, result, call })
+    });
+    Outgoing { legs: built.collect() }
+}
+
+/// A token made outside production stays away from an SSP that takes production only.
+fn admits(settings: &Settings, admitted: &Admitted) -> bool {
+    match settings.environment {
+        EnvironmentRule::Any => true,
+        EnvironmentRule::Prod => {
+            admitted.publisher.settings.identity.environment() == Environment::Production
+        }
+    }
+}
+
+fn plan_for<'a>(
+    plans: &'a mut Vec<(PlanKey, Plan)>,
+    key: PlanKey,
+    admitted: &Admitted,
+    decision: &Decision,
+) -> &'a Plan {
+    let known = plans.iter().position(|(k, _)| *k == key);
+    let index = known.unwrap_or_else(|| {
+        plans.push((key, plan(key, admitted, decision)));
+        plans.len() - 1
+    });
+    &plans[index].1
+}
+
+fn plan(key: PlanKey, admitted: &Admitted, decision: &Decision) -> Plan {
+    let token = decision.token.as_ref().filter(|_| key.token);
+    let add = token.map(|token| NewEid {
+        source: admitted.scope().source(),
+        id: token.as_str(),
+        inserter: admitted.publisher.settings.inserter.as_deref(),
+        replace: decision.result == ResultLabel::Replaced,
+    });
+    let edit = Edit { dialect: key.dialect, strip: decision.strip, add, remove_user_id: key.remove_user_id };
+    openrtb::plan(&admitted.request, &edit)
+}
+
+fn tmax(settings: &Settings, left: Duration) -> Option<u64> {
+    match settings.tmax {
+        TmaxMode::Rewrite => Some(whole_millis(left)),
+        TmaxMode::Keep => None,
+    }
+}
+
+fn leg_headers(admitted: &Admitted, settings: &Settings) -> HeaderMap {
+    let mut headers = admitted.headers.clone();
+    for name in &settings.forward_headers {
+        if let Some(value) = admitted.inbound.get(name) {
+            headers.insert(name, value.clone());
+        }
+    }
+    headers
+}
+
+/// The time of one auction: first byte + min(`tmax`, the largest routed timeout).
+struct Budget {
+    whole: Deadline,
+}
+
+impl Budget {
+    fn of(admitted: &Admitted, legs: &[Leg]) -> Self {
+        let routed = admitted.publisher.settings.ssps.iter().filter_map(|&ssp| legs.get(ssp));
+        let longest = routed.map(|leg| leg.settings.timeout).max().unwrap_or_default();
+        let told = admitted.request.tmax().map_or(longest, Duration::from_millis);
+        Self { whole: Deadline::after(admitted.started, told.min(longest)) }
+    }
+
+    /// The leg's deadline and the time it has; `None` under its `min`.
+    fn leg(&self, settings: &Settings) -> Option<(Deadline, Duration)> {
+        let left = self.whole.remaining().saturating_sub(settings.margin).min(settings.timeout);
+        (left >= settings.min).then(|| (Deadline::after(Clock::monotonic(), left), left))
+    }
+}

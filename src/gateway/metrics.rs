@@ -1,0 +1,268 @@
+//! The families of the data path. Children are bound per publisher and SSP when the configuration is applied, so
+//! that a request only increments.
+
+use std::time::Duration;
+
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
+
+use super::admit::Admitted;
+use super::decision::{Decision, Reason, ResultLabel};
+use super::inject::Outgoing;
+use super::outcome::{Outcome, Reject};
+use crate::openrtb::Strip;
+use crate::telemetry::{Registry, RegistryError, buckets};
+use crate::uid2::Scope;
+
+/// `outcome` of `requests_total`: every request ends in exactly one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OutcomeLabel {
+    /// Answered with at least one bid.
+    Bid,
+    /// Answered without a bid.
+    NoBid,
+    /// Not a bid request.
+    BadRequest,
+    /// No or an unknown credential.
+    Unauthorized,
+    /// Known, but not allowed.
+    Forbidden,
+    /// No such publisher or path.
+    NotFound,
+    /// Wrong method.
+    Method,
+    /// Wrong media type or coding.
+    Unsupported,
+    /// Body over a limit.
+    TooLarge,
+    /// The body did not arrive in time.
+    Timeout,
+    /// Publisher over its rate.
+    RateLimited,
+    /// Refused under overload.
+    Shed,
+    /// The caller went away.
+    Cancelled,
+    /// Our own failure.
+    Error,
+}
+
+impl OutcomeLabel {
+    /// Every label, in metric order.
+    pub const ALL: [Self; 14] = [
+        Self::Bid,
+        Self::NoBid,
+        Self::BadRequest,
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::Method,
+        Self::Unsupported,
+        Self::TooLarge,
+        Self::Timeout,
+        Self::RateLimited,
+        Self::Shed,
+        Self::Cancelled,
+        Self::Error,
+    ];
+
+    /// The label's text.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bid => "bid",
+            Self::NoBid => "nobid",
+            Self::BadRequest => "bad_request",
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "not_found",
+            Self::Method => "method",
+            Self::Unsupported => "unsupported",
+            Self::TooLarge => "too_large",
+            Self::Timeout => "timeout",
+            Self::RateLimited => "rate_limited",
+            Self::Shed => "shed",
+            Self::Cancelled => "cancelled",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// The label of requests whose publisher was never found.
+const NO_PUBLISHER: &str = "none";
+
+/// The label of publishers beyond `metrics.publishers`.
+const OTHER: &str = "other";
+
+/// Names that become labels.
+#[derive(Clone, Debug)]
+pub struct Labels {
+    /// Publisher ids in configuration order.
+    pub publishers: Vec<String>,
+    /// SSP ids in configuration order.
+    pub ssps: Vec<String>,
+    /// Publishers beyond this many share the label `other`.
+    pub max_publishers: usize,
+}
+
+/// All families of the data path.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    requests: Vec<Vec<IntCounter>>,
+    request_duration: Histogram,
+    self_duration: Histogram,
+    identity: Vec<Vec<IntCounter>>,
+    reasons: Vec<Vec<IntCounter>>,
+    legs: Vec<Vec<IntCounter>>,
+    sources: [IntCounter; 2],
+    stripped: Vec<IntCounter>,
+    inflight: IntGauge,
+    shed: IntCounter,
+    key_mismatch: IntCounter,
+}
+
+impl Metrics {
+    /// Registers the families and binds every child.
+    pub fn register(registry: &Registry, labels: &Labels) -> Result<Self, RegistryError> {
+        let requests =
+            registry.counters("requests_total", "Ad requests by outcome.", &["publisher", "outcome"])?;
+        let identity = registry.counters(
+            "identity_total",
+            "Identity results by publisher.",
+            &["publisher", "result"],
+        )?;
+        let reasons = registry.counters(
+            "identity_reason_total",
+            "Why an identity was or was not sent.",
+            &["scope", "result", "reason"],
+        )?;
+        let legs =
+            registry.counters("identity_leg_total", "Identity results by SSP leg.", &["ssp", "result"])?;
+        let sources = registry.counters("identity_source_total", "Hint that named the user.", &["source"])?;
+        let stripped =
+            registry.counters("eids_stripped_total", "Requests with EIDs removed.", &["reason"])?;
+        let names = publisher_labels(labels);
+        let outcomes = OutcomeLabel::ALL.map(OutcomeLabel::as_str);
+        let results = ResultLabel::ALL.map(ResultLabel::as_str);
+        Ok(Self {
+            requests: names.iter().map(|p| bind(&requests, p, &outcomes)).collect(),
+            request_duration: registry.histogram(
+                "request_duration_seconds",
+                "First byte of an ad request to its answer.",
+                buckets::REQUEST,
+            )?,
+            self_duration: registry.histogram(
+                "self_duration_seconds",
+                "The part of a request not spent waiting for identity or SSPs.",
+                buckets::REQUEST,
+            )?,
+            identity: names.iter().map(|p| bind(&identity, p, &results)).collect(),
+            reasons: [Scope::Uid2, Scope::Euid].map(|scope| bind_reasons(&reasons, scope)).into(),
+            legs: labels.ssps.iter().map(|s| bind(&legs, s, &results)).collect(),
+            sources: ["request", "user"].map(|s| sources.with_label_values(&[s])),
+            stripped: Reason::ALL.iter().map(|reason| bind_stripped(&stripped, *reason)).collect(),
+            inflight: registry.gauge("inflight_requests", "Ad requests being worked on.")?,
+            shed: registry.counter("shed_total", "Ad requests refused under overload.")?,
+            key_mismatch: registry.counter(
+                "key_match_mismatch_total",
+                "Requests whose key and match rule name different publishers.",
+            )?,
+        })
+    }
+
+    /// Counts what one request's identity came to, per publisher, reason, source and leg.
+    pub(super) fn decided(&self, admitted: &Admitted, decision: &Decision, outgoing: &Outgoing) {
+        let (result, reason) = (decision.result, decision.reason);
+        inc(&self.identity, admitted.publisher.index, result as usize);
+        let scope = usize::from(admitted.scope().bit());
+        inc(&self.reasons, scope, pair(result, reason));
+        if let Some(source) = decision.source {
+            self.sources[source as usize].inc();
+        }
+        let stripped = admitted.request.eids().any() && decision.strip != Strip::Nothing;
+        if let Some(counter) = self.stripped.get(reason as usize).filter(|_| stripped) {
+            counter.inc();
+        }
+        for leg in &outgoing.legs {
+            inc(&self.legs, leg.ssp, leg.result as usize);
+        }
+        if admitted.mismatch {
+            self.key_mismatch.inc();
+        }
+    }
+
+    /// Counts a finished request and its time.
+    pub fn finished(&self, result: &Result<Outcome, Reject>, total: Duration) {
+        let (publisher, label) = match result {
+            Ok(outcome) => (Some(outcome.publisher), outcome.label()),
+            Err(reject) => (reject.publisher, reject.label()),
+        };
+        self.request_duration.observe(total.as_secs_f64());
+        if let Ok(outcome) = result {
+            self.self_duration.observe(total.saturating_sub(outcome.waited).as_secs_f64());
+        }
+        if label == OutcomeLabel::Shed {
+            self.shed.inc();
+        }
+        self.count(publisher, label);
+    }
+
+    /// Counts one request under `label`; `None` stands for "publisher never found".
+    pub fn count(&self, publisher: Option<usize>, label: OutcomeLabel) {
+        let last = self.requests.len().saturating_sub(1);
+        inc(&self.requests, publisher.unwrap_or(last), label as usize);
+    }
+
+    /// Requests being worked on.
+    pub fn inflight(&self) -> &IntGauge {
+        &self.inflight
+    }
+}
+
+/// One label per publisher, then the one for "none". Counters of publishers over the cap are the same child.
+fn publisher_labels(labels: &Labels) -> Vec<&str> {
+    let capped = labels.publishers.iter().enumerate();
+    let named = capped.map(|(i, name)| if i < labels.max_publishers { name.as_str() } else { OTHER });
+    named.chain([NO_PUBLISHER]).collect()
+}
+
+fn bind(family: &IntCounterVec, first: &str, second: &[&str]) -> Vec<IntCounter> {
+    second.iter().map(|label| family.with_label_values(&[first, label])).collect()
+}
+
+/// Children of the (result, reason) pairs that can happen; the others share one that is never exported.
+fn bind_reasons(family: &IntCounterVec, scope: Scope) -> Vec<IntCounter> {
+    let mut bound = Vec::with_capacity(ResultLabel::ALL.len() * Reason::ALL.len());
+    for result in ResultLabel::ALL {
+        for reason in Reason::ALL {
+            let labels = [scope.as_str(), result.as_str(), reason.as_str()];
+            bound.push(if reason.belongs_to(result) {
+                family.with_label_values(&labels)
+            } else {
+                unexported()
+            });
+        }
+    }
+    bound
+}
+
+/// Only a denial removes what is there.
+fn bind_stripped(family: &IntCounterVec, reason: Reason) -> IntCounter {
+    if reason.belongs_to(ResultLabel::Denied) {
+        family.with_label_values(&[reason.as_str()])
+    } else {
+        unexported()
+    }
+}
+
+fn unexported() -> IntCounter {
+    IntCounter::new("unexported", "A pair that does not happen.").expect("name and help are valid")
+}
+
+fn pair(result: ResultLabel, reason: Reason) -> usize {
+    result as usize * Reason::ALL.len() + reason as usize
+}
+
+fn inc(table: &[Vec<IntCounter>], row: usize, column: usize) {
+    if let Some(counter) = table.get(row).and_then(|r| r.get(column)) {
+        counter.inc();
+    }
+}

@@ -1,0 +1,128 @@
+//! What comes out of the data path: an answer for the caller, or the reason why nothing was forwarded.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+
+use super::metrics::OutcomeLabel;
+use crate::openrtb::ScanError;
+
+/// The answer to a request that was forwarded.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Index of the publisher.
+    pub publisher: usize,
+    /// What the caller gets.
+    pub answer: Answer,
+    /// Time spent waiting for others (identity, SSPs); the rest of the request was our own.
+    pub waited: Duration,
+}
+
+/// What the caller gets.
+#[derive(Debug)]
+pub enum Answer {
+    /// One routed SSP answered 2xx: status and body as they came.
+    Passed {
+        /// The SSP's status.
+        status: u16,
+        /// Its content headers.
+        headers: HeaderMap,
+        /// Its body, byte for byte.
+        body: Bytes,
+        /// It holds at least one bid.
+        bid: bool,
+    },
+    /// Bids of several SSPs in one response.
+    Merged(Bytes),
+    /// A valid request without a bid.
+    NoBid,
+}
+
+impl Outcome {
+    /// The label under which the request is counted.
+    pub fn label(&self) -> OutcomeLabel {
+        match &self.answer {
+            Answer::Passed { bid: true, .. } | Answer::Merged(_) => OutcomeLabel::Bid,
+            Answer::Passed { .. } | Answer::NoBid => OutcomeLabel::NoBid,
+        }
+    }
+}
+
+/// A request that was refused before anything was forwarded.
+#[derive(Debug)]
+pub struct Reject {
+    /// Index of the publisher, when it was known by then.
+    pub publisher: Option<usize>,
+    /// Why.
+    pub kind: RejectKind,
+}
+
+/// Why a request was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum RejectKind {
+    /// The body is not a bid request we can read.
+    #[error("{0}")]
+    BadRequest(#[from] ScanError),
+    /// The body is compressed and does not inflate.
+    #[error("body is not valid gzip")]
+    BadGzip,
+    /// A header that we read is not what it should be.
+    #[error("header {0} is malformed")]
+    BadHeader(&'static str),
+    /// A credential was presented and is not known.
+    #[error("the API key is not known")]
+    UnknownKey,
+    /// No credential, and this listener requires one.
+    #[error("an API key is required")]
+    KeyRequired,
+    /// No credential and no `match` rule fits.
+    #[error("no publisher is configured for this request")]
+    NoPublisher,
+    /// The media type is neither JSON nor text.
+    #[error("content type must be application/json")]
+    MediaType,
+    /// A content coding other than gzip.
+    #[error("content encoding must be gzip or absent")]
+    ContentCoding,
+    /// More bytes than `server.max_body_bytes`, or `max_inflated_bytes` after inflation.
+    #[error("body is larger than {limit} bytes ({what})")]
+    TooLarge {
+        /// The limit in force.
+        limit: usize,
+        /// Which one: `compressed` or `inflated`.
+        what: &'static str,
+    },
+    /// The body did not arrive in time.
+    #[error("body did not arrive within {0} ms")]
+    BodyTimeout(u64),
+    /// The caller went away in the middle of the body.
+    #[error("body ended early")]
+    BodyBroken,
+    /// Too many requests at once.
+    #[error("too many requests in flight")]
+    Overload,
+}
+
+impl Reject {
+    /// A refusal before the publisher is known.
+    pub fn early(kind: RejectKind) -> Self {
+        Self { publisher: None, kind }
+    }
+
+    /// The label under which the request is counted.
+    pub fn label(&self) -> OutcomeLabel {
+        match self.kind {
+            RejectKind::BadRequest(_) | RejectKind::BadGzip | RejectKind::BadHeader(_) => {
+                OutcomeLabel::BadRequest
+            }
+            RejectKind::UnknownKey | RejectKind::KeyRequired => OutcomeLabel::Unauthorized,
+            RejectKind::NoPublisher => OutcomeLabel::NotFound,
+            RejectKind::MediaType | RejectKind::ContentCoding => OutcomeLabel::Unsupported,
+            RejectKind::TooLarge { .. } => OutcomeLabel::TooLarge,
+            RejectKind::BodyTimeout(_) => OutcomeLabel::Timeout,
+            RejectKind::BodyBroken => OutcomeLabel::Cancelled,
+            RejectKind::Overload => OutcomeLabel::Shed,
+        }
+    }
+}
