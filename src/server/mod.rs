@@ -1,1 +1,95 @@
-//! HTTP in and out.
+//! HTTP in and out: one acceptor, one data-plane thread per core, the identity API, the admin listener, the drain.
+
+mod admin;
+mod auction;
+mod connection;
+mod drain;
+mod http;
+mod identity_api;
+mod inflate;
+mod io;
+mod listener;
+mod metrics;
+mod reply;
+mod trusted;
+mod worker;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use crate::gateway::Shared;
+use crate::secret::Secret;
+use crate::ssp;
+use crate::telemetry::Registry;
+
+pub use admin::{Admin, AdminState};
+pub use drain::{Drain, Stage};
+pub use listener::{BindError, bind};
+pub use metrics::Metrics;
+pub use trusted::{Network, NetworkError};
+pub use worker::DataPlane;
+
+/// `[server]`.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Address of the data listener.
+    pub listen: SocketAddr,
+    /// Data-plane threads; at least 1.
+    pub workers: usize,
+    /// Largest request body as it comes in, bytes.
+    pub max_body_bytes: usize,
+    /// Largest request body after inflation, bytes.
+    pub max_inflated_bytes: usize,
+    /// Connections at once; one more is closed at once.
+    pub max_connections: usize,
+    /// Ad requests at once, over all threads; one more is answered 503.
+    pub max_inflight: usize,
+    /// An idle connection is closed after this.
+    pub keep_alive: Duration,
+    /// First byte to last byte of the head.
+    pub header_timeout: Duration,
+    /// Head to last byte of the body.
+    pub body_timeout: Duration,
+    /// How long requests are still served after the first signal.
+    pub drain: Duration,
+    /// Identity calls over plain HTTP are accepted from anywhere.
+    pub insecure_identity: bool,
+    /// Peers that count as authenticated and as a secure transport.
+    pub trusted_proxies: Vec<Network>,
+}
+
+/// `[admin]`.
+#[derive(Clone, Debug)]
+pub struct AdminSettings {
+    /// Address of the admin listener.
+    pub listen: SocketAddr,
+    /// Needed for everything but `/livez` and `/readyz` when the listener is not on loopback.
+    pub token: Option<Secret<String>>,
+}
+
+/// What every data-plane thread is built from.
+#[derive(Clone)]
+pub struct Plane {
+    /// Limits and timeouts.
+    pub settings: Arc<Settings>,
+    /// The path's shared half.
+    pub shared: Arc<Shared>,
+    /// What each thread makes its SSP clients from, in configuration order.
+    pub ssps: Arc<Vec<ssp::Seed>>,
+    /// Families of this module.
+    pub metrics: Metrics,
+    /// Where the drain stands.
+    pub drain: Drain,
+    /// The control plane, for identity calls.
+    pub control: Handle,
+}
+
+/// Registers what belongs to the process itself.
+pub fn register_build(registry: &Registry) -> Result<(), crate::telemetry::RegistryError> {
+    let build = registry.gauges("build_info", "Always 1; the labels say what runs.", &["version"])?;
+    build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+    registry.process()
+}

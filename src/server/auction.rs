@@ -1,0 +1,123 @@
+//! `POST /openrtb2/auction`: body in, gateway, answer out; every request counted in exactly one outcome.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use ::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use ::http::{HeaderMap, Request};
+use bytes::Bytes;
+use hyper::body::Incoming;
+
+use super::connection::Room;
+use super::reply::{self, Reply};
+use super::{Settings, inflate};
+use crate::gateway::{Inbound, Metrics, Outcome, OutcomeLabel, Peer, Reject, RejectKind};
+use crate::net::body::{ReadError, read_capped};
+use crate::time::Clock;
+
+/// One ad request.
+pub(super) async fn auction(room: &Room, request: Request<Incoming>, peer: Peer, started: Instant) -> Reply {
+    let metrics = &room.gateway().shared().metrics;
+    let counted = Counted::begin(metrics, &room.seat().inflight);
+    let result = attempt(room, request, peer, started, counted.inflight).await;
+    counted.end(&result, Clock::monotonic().saturating_duration_since(started));
+    reply::auction(result)
+}
+
+async fn attempt(
+    room: &Room,
+    request: Request<Incoming>,
+    peer: Peer,
+    started: Instant,
+    inflight: usize,
+) -> Result<Outcome, Reject> {
+    let settings = &room.seat().plane.settings;
+    if inflight > settings.max_inflight {
+        return Err(Reject::early(RejectKind::Overload));
+    }
+    let (head, body) = request.into_parts();
+    let body = read_body(&head.headers, body, settings).await.map_err(Reject::early)?;
+    room.gateway().handle(Inbound { headers: head.headers, body, started, peer }).await
+}
+
+/// The body, whole and inflated, or the reason why not.
+async fn read_body(headers: &HeaderMap, body: Incoming, settings: &Settings) -> Result<Bytes, RejectKind> {
+    if !media_type_is_ours(headers) {
+        return Err(RejectKind::MediaType);
+    }
+    let gzip = is_gzip(headers)?;
+    let limit = settings.max_body_bytes;
+    let too_large = RejectKind::TooLarge { limit, what: if gzip { "compressed" } else { "received" } };
+    if announced(headers).is_some_and(|length| length > limit as u64) {
+        return Err(too_large);
+    }
+    let bytes = match tokio::time::timeout(settings.body_timeout, read_capped(body, limit)).await {
+        Ok(Ok(bytes)) => bytes,
+        Ok(Err(ReadError::TooLarge)) => return Err(too_large),
+        Ok(Err(ReadError::Broken)) => return Err(RejectKind::BodyBroken),
+        Err(_) => return Err(RejectKind::BodyTimeout(millis(settings.body_timeout))),
+    };
+    if gzip { inflate::gzip(&bytes, settings.max_inflated_bytes) } else { Ok(bytes) }
+}
+
+/// JSON, or `text/plain` as browsers send it to avoid a preflight, or nothing at all.
+fn media_type_is_ours(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(CONTENT_TYPE) else { return true };
+    let media = value.as_bytes().split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
+    media.eq_ignore_ascii_case(b"application/json") || media.eq_ignore_ascii_case(b"text/plain")
+}
+
+fn is_gzip(headers: &HeaderMap) -> Result<bool, RejectKind> {
+    match headers.get(CONTENT_ENCODING).map(|value| value.as_bytes().trim_ascii()) {
+        None => Ok(false),
+        Some(coding) if coding.eq_ignore_ascii_case(b"identity") => Ok(false),
+        Some(coding) if coding.eq_ignore_ascii_case(b"gzip") => Ok(true),
+        Some(_) => Err(RejectKind::ContentCoding),
+    }
+}
+
+fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A request with the wrong method is a request too.
+pub(super) fn count_method(room: &Room) {
+    room.gateway().shared().metrics.count(None, OutcomeLabel::Method);
+}
+
+/// A request being worked on. Dropped without an end (the caller went away), it counts as cancelled.
+struct Counted<'a> {
+    metrics: &'a Metrics,
+    all: &'a AtomicUsize,
+    /// Requests in flight over all threads, this one included.
+    inflight: usize,
+    ended: bool,
+}
+
+impl<'a> Counted<'a> {
+    fn begin(metrics: &'a Metrics, all: &'a AtomicUsize) -> Self {
+        metrics.inflight().inc();
+        let inflight = all.fetch_add(1, Ordering::Relaxed) + 1;
+        Self { metrics, all, inflight, ended: false }
+    }
+
+    fn end(mut self, result: &Result<Outcome, Reject>, total: Duration) {
+        self.ended = true;
+        self.metrics.finished(result, total);
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.metrics.inflight().dec();
+        self.all.fetch_sub(1, Ordering::Relaxed);
+        if !self.ended {
+            let label = if std::thread::panicking() { OutcomeLabel::Error } else { OutcomeLabel::Cancelled };
+            self.metrics.count(None, label);
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! One caller's connection: HTTP/1.1 on a data-plane thread, watched for slowness, ended gently in a drain.
+
+use std::convert::Infallible;
+use std::net::{SocketAddr, TcpStream};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::sync::Notify;
+
+use super::drain::Stage;
+use super::http;
+use super::io::{Activity, Watched};
+use super::worker::Seat;
+use crate::gateway::{Gateway, Peer};
+
+/// Largest request head, bytes.
+const MAX_HEAD_BYTES: usize = 32 * 1024;
+const MAX_HEADERS: usize = 100;
+
+/// What all connections of a thread share.
+#[derive(Clone)]
+pub(super) struct Room(Rc<Shared>);
+
+struct Shared {
+    seat: Seat,
+    gateway: Gateway,
+    left: Notify,
+}
+
+impl Room {
+    pub(super) fn new(seat: Seat, gateway: Gateway) -> Self {
+        Self(Rc::new(Shared { seat, gateway, left: Notify::new() }))
+    }
+
+    pub(super) fn gateway(&self) -> &Gateway {
+        &self.0.gateway
+    }
+
+    pub(super) fn seat(&self) -> &Seat {
+        &self.0.seat
+    }
+
+    /// Returns when no connection is left.
+    pub(super) async fn emptied(&self) {
+        while self.0.seat.open.load(Ordering::Relaxed) > 0 {
+            self.0.left.notified().await;
+        }
+    }
+
+    /// Serves one connection to its end.
+    pub(super) async fn serve(self, stream: TcpStream, address: SocketAddr) {
+        let _present = Present::enter(&self);
+        let Ok(stream) = tokio::net::TcpStream::from_std(stream) else { return };
+        if stream.set_nodelay(true).is_err() {
+            return; // the caller is gone already
+        }
+        let ip = address.ip().to_canonical();
+        let settings = &self.seat().plane.settings;
+        let trusted = settings.trusted_proxies.iter().any(|net| net.contains(ip));
+        let peer = Peer { ip, trusted };
+        let activity = Activity::new();
+        let io = TokioIo::new(Watched::new(stream, activity.clone()));
+        let answering = activity.clone();
+        let service = service_fn(|request| {
+            let (room, activity) = (self.clone(), answering.clone());
+            async move {
+                let started = activity.begin();
+                let reply = http::answer(&room, request, peer, started).await;
+                activity.end();
+                Ok::<_, Infallible>(reply)
+            }
+        });
+        let connection = http1::Builder::new()
+            .header_read_timeout(None)
+            .max_headers(MAX_HEADERS)
+            .max_buf_size(MAX_HEAD_BYTES)
+            .serve_connection(io, service);
+        self.drive(connection, &activity).await;
+    }
+
+    async fn drive<C: Connection>(&self, connection: C, activity: &Activity) {
+        let mut connection = pin!(connection);
+        let plane = &self.seat().plane;
+        let mut closing = pin!(plane.drain.reached(Stage::Closing));
+        let mut told = false;
+        let look = || activity.next_look(plane.settings.header_timeout, plane.settings.keep_alive);
+        let Some(first) = look() else { return };
+        let mut watchdog = pin!(tokio::time::sleep_until(first.into()));
+        loop {
+            tokio::select! {
+                biased;
+                _ = connection.as_mut() => return,
+                () = &mut closing, if !told => {
+                    told = true;
+                    connection.as_mut().finish();
+                }
+                () = &mut watchdog => match look() {
+                    Some(next) => watchdog.as_mut().reset(next.into()),
+                    None => return, // too slow, or idle for too long: closed without a word
+                },
+            }
+        }
+    }
+}
+
+/// The two things [`Room::drive`] needs of a hyper connection; the type itself cannot be named (it holds a closure).
+trait Connection: Future<Output = hyper::Result<()>> {
+    fn finish(self: std::pin::Pin<&mut Self>);
+}
+
+impl<I, B, S> Connection for http1::Connection<I, S>
+where
+    S: hyper::service::HttpService<hyper::body::Incoming, ResBody = B>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    I: hyper::rt::Read + hyper::rt::Write + Unpin,
+    B: hyper::body::Body + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    fn finish(self: std::pin::Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+/// Counts a connection while it lives, however it ends.
+struct Present<'a>(&'a Room);
+
+impl<'a> Present<'a> {
+    fn enter(room: &'a Room) -> Self {
+        room.seat().plane.metrics.connections.inc();
+        Self(room)
+    }
+}
+
+impl Drop for Present<'_> {
+    fn drop(&mut self) {
+        self.0.seat().plane.metrics.connections.dec();
+        self.0.seat().open.fetch_sub(1, Ordering::Relaxed);
+        self.0.0.left.notify_one();
+    }
+}

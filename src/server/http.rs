@@ -1,0 +1,39 @@
+//! The router of the data listener: a method and a path to a handler, and nothing else.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+
+use ::http::{Method, Request};
+use futures_util::FutureExt;
+use hyper::body::Incoming;
+
+use super::connection::Room;
+use super::reply::{self, Reply};
+use super::{auction, identity_api};
+use crate::gateway::Peer;
+
+/// Answers one request. A panic costs this request and nothing else.
+pub(super) async fn answer(room: &Room, request: Request<Incoming>, peer: Peer, started: Instant) -> Reply {
+    let routed = AssertUnwindSafe(route(room, request, peer, started)).catch_unwind().await;
+    routed.unwrap_or_else(|_| {
+        tracing::error!("a request panicked");
+        reply::internal_error()
+    })
+}
+
+async fn route(room: &Room, request: Request<Incoming>, peer: Peer, started: Instant) -> Reply {
+    let path = request.uri().path();
+    match (request.method(), path) {
+        (&Method::POST, "/openrtb2/auction") => auction::auction(room, request, peer, started).await,
+        (_, "/openrtb2/auction") => {
+            auction::count_method(room);
+            reply::method_not_allowed("POST")
+        }
+        (&Method::GET | &Method::HEAD, "/healthz") => reply::text("ok\n"),
+        (_, "/healthz") => reply::method_not_allowed("GET, HEAD"),
+        _ if path == "/v1/identity" || path.starts_with("/v1/identity/") => {
+            identity_api::call(room, request, peer).await
+        }
+        _ => reply::no_such_path(),
+    }
+}

@@ -1,0 +1,218 @@
+//! `POST /v1/identity`: a user logs in. DII lives in this function's memory and leaves it only as a hash.
+
+use ::http::Request;
+use ::http::header::CONTENT_TYPE;
+use hyper::body::Incoming;
+use serde::Deserialize;
+
+use super::user_id::UserId;
+use super::{Answer, Fault, consent};
+use crate::gateway::{LoginPrivacy, Publisher};
+use crate::identity::{Login, LoginAnswer, Origin};
+use crate::net::body::{ReadError, read_capped};
+use crate::secret::Secret;
+use crate::server::connection::Room;
+use crate::uid2::{DiiError, DiiHash, DiiKind, Email, Phone, Scope};
+
+/// Largest login body, bytes: an address, a user id and two consent strings fit with room to spare.
+const MAX_LOGIN_BYTES: usize = 16 * 1024;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    user_id: String,
+    email: Option<String>,
+    phone: Option<String>,
+    email_hash: Option<String>,
+    phone_hash: Option<String>,
+    #[serde(default)]
+    privacy: Privacy,
+    #[serde(default)]
+    return_identity: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[expect(clippy::struct_field_names, reason = "the specification's names")]
+struct Privacy {
+    gdpr: Option<Flag>,
+    consent: Option<String>,
+    us_privacy: Option<String>,
+    gpp: Option<String>,
+    gpp_sid: Option<Vec<i32>>,
+    coppa: Option<Flag>,
+    gpc: Option<Flag>,
+}
+
+/// 0/1 as OpenRTB writes it, or a JSON boolean.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(untagged)]
+enum Flag {
+    Bool(bool),
+    Number(u8),
+}
+
+impl Flag {
+    fn is_set(self) -> bool {
+        match self {
+            Self::Bool(set) => set,
+            Self::Number(number) => number != 0,
+        }
+    }
+}
+
+pub(super) async fn login(
+    room: &Room,
+    publisher: &Publisher,
+    request: Request<Incoming>,
+) -> Result<Answer, Fault> {
+    let body = read(room, request).await?;
+    let user = UserId::from_body(&body.user_id)?;
+    let dii = dii(&body)?;
+    let said = LoginPrivacy::from(&body.privacy);
+    let granted = match consent(publisher, &said) {
+        Ok(granted) => granted,
+        Err(reason) => return Ok(Answer::Denied(reason)),
+    };
+    let tenant = &publisher.settings.identity;
+    let tcf = if tenant.scope() == Scope::Euid { said.consent } else { None };
+    let login = Login { user_id: user.as_bytes(), dii, tcf, origin: Origin::Login };
+    match room.gateway().shared().identities.login(tenant, login, granted).await? {
+        LoginAnswer::Active(identity) => Ok(Answer::LoggedIn {
+            scope: tenant.scope(),
+            identity: Box::new(identity),
+            return_identity: body.return_identity,
+        }),
+        LoginAnswer::OptedOut => Ok(Answer::OptedOut),
+        LoginAnswer::InsufficientConsent => Ok(Answer::Denied("tcf_purpose")),
+    }
+}
+
+async fn read(room: &Room, request: Request<Incoming>) -> Result<Body, Fault> {
+    let json = request.headers().get(CONTENT_TYPE).is_none_or(|value| {
+        let media = value.as_bytes().split(|b| *b == b';').next().unwrap_or_default();
+        media.trim_ascii().eq_ignore_ascii_case(b"application/json")
+    });
+    if !json {
+        return Err(Fault::MediaType);
+    }
+    let timeout = room.seat().plane.settings.body_timeout;
+    let read = tokio::time::timeout(timeout, read_capped(request.into_body(), MAX_LOGIN_BYTES)).await;
+    let bytes = match read.map_err(|_| Fault::BodyTimeout)? {
+        // Wiped on drop: this copy is the only one that holds DII as the caller wrote it.
+        Ok(bytes) => Secret::new(bytes.to_vec()),
+        Err(ReadError::TooLarge) => return Err(Fault::TooLarge(MAX_LOGIN_BYTES)),
+        Err(ReadError::Broken) => return Err(Fault::bad("body", "ended early")),
+    };
+    parse(bytes.expose())
+}
+
+/// serde's message names the member and what was expected of it; where it quotes a value, only the place is told.
+fn parse(bytes: &[u8]) -> Result<Body, Fault> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let body: Body = serde_path_to_error::deserialize(&mut deserializer).map_err(|fault| {
+        let member = fault.path().to_string();
+        let inner = fault.inner();
+        let text = inner.to_string();
+        let told = if text.starts_with("unknown field") || text.starts_with("missing field") {
+            text
+        } else {
+            format!("not as expected at line {} column {}", inner.line(), inner.column())
+        };
+        Fault::BadRequest {
+            member: if member == "." { "body".into() } else { member.into() },
+            reason: told.into(),
+        }
+    })?;
+    deserializer.end().map_err(|_| Fault::bad("body", "has text after the object"))?;
+    Ok(body)
+}
+
+/// Exactly one of the four identifiers, as a hash.
+fn dii(body: &Body) -> Result<DiiHash, Fault> {
+    let given = [&body.email, &body.phone, &body.email_hash, &body.phone_hash];
+    if given.iter().filter(|value| value.is_some()).count() != 1 {
+        return Err(Fault::bad("body", "needs exactly one of email, phone, email_hash, phone_hash"));
+    }
+    let invalid = |member: &'static str| {
+        move |fault: DiiError| Fault::Unprocessable {
+            member,
+            code: "dii_invalid",
+            reason: fault.to_string().into(),
+        }
+    };
+    if let Some(email) = &body.email {
+        return Email::parse(email).map(|e| DiiHash::of_email(&e)).map_err(invalid("email"));
+    }
+    if let Some(phone) = &body.phone {
+        return Phone::parse(phone).map(|p| DiiHash::of_phone(&p)).map_err(invalid("phone"));
+    }
+    if let Some(hash) = &body.email_hash {
+        return DiiHash::parse(DiiKind::Email, hash).map_err(invalid("email_hash"));
+    }
+    let hash = body.phone_hash.as_deref().unwrap_or_default();
+    DiiHash::parse(DiiKind::Phone, hash).map_err(invalid("phone_hash"))
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        use zeroize::Zeroize;
+        self.email.zeroize();
+        self.phone.zeroize();
+        self.email_hash.zeroize();
+        self.phone_hash.zeroize();
+    }
+}
+
+impl From<&Privacy> for LoginPrivacy {
+    fn from(said: &Privacy) -> Self {
+        Self {
+            gdpr: said.gdpr.map(Flag::is_set),
+            consent: said.consent.clone(),
+            us_privacy: said.us_privacy.clone(),
+            gpp: said.gpp.clone(),
+            gpp_sid: said.gpp_sid.clone(),
+            coppa: said.coppa.is_some_and(Flag::is_set),
+            gpc: said.gpc.is_some_and(Flag::is_set),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(json: &str) -> String {
+        match parse(json.as_bytes()).and_then(|body| dii(&body).map(|_| ())) {
+            Ok(()) => "ok".into(),
+            Err(fault) => fault.to_string(),
+        }
+    }
+
+    #[test]
+    fn exactly_one_identifier() {
+        assert_eq!(reason(r#"{"user_id":"u","email":"a@example.com"}"#), "ok");
+        assert_eq!(reason(r#"{"user_id":"u","email":"a@example.com","phone":null}"#), "ok");
+        let one = "body: needs exactly one of email, phone, email_hash, phone_hash";
+        assert_eq!(reason(r#"{"user_id":"u"}"#), one);
+        assert_eq!(reason(r#"{"user_id":"u","email":"a@example.com","phone":"+12345678901"}"#), one);
+    }
+
+    #[test]
+    fn faults_name_the_member_and_never_the_value() {
+        assert_eq!(
+            reason(r#"{"user_id":"u","mail":"a@example.com"}"#).split(',').next(),
+            Some("mail: unknown field `mail`")
+        );
+        for json in [
+            r#"{"user_id":"u","email":{"secret@example.com":1}}"#,
+            r#"{"user_id":"u","email":"secret example.com"}"#,
+            r#"{"user_id":"u","email_hash":"c2VjcmV0"}"#,
+            r#"{"user_id":"u","privacy":{"gdpr":"secret"}}"#,
+            r#"{"user_id":"u","email":"a@example.com"} secret"#,
+        ] {
+            let told = reason(json);
+            assert!(told != "ok" && !told.contains("secret") && !told.contains("c2Vj"), "{json}: {told}");
+        }
+    }
+}

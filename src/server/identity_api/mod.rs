@@ -1,0 +1,138 @@
+//! The identity API: login, state, token, logout. Publisher API key on every call; never echoes DII.
+
+mod fault;
+mod login;
+mod user_id;
+
+use ::http::{Method, Request};
+use hyper::body::Incoming;
+
+use super::connection::Room;
+use super::reply::{self, Reply};
+use crate::gateway::{LoginPrivacy, Peer, Publisher, bearer, denial_label, regime};
+use crate::identity::{Status, TokenAnswer};
+use crate::privacy::{self, Consent};
+use crate::time::UnixMillis;
+use crate::uid2::{AdvertisingToken, Identity, Scope};
+
+pub(super) use fault::Fault;
+use user_id::UserId;
+
+const BASE: &str = "/v1/identity";
+
+/// What a call answers, without statuses.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// A login that gave an identity.
+    LoggedIn {
+        /// UID2 or EUID.
+        scope: Scope,
+        /// The identity.
+        identity: Box<Identity>,
+        /// The caller asked for the six-field body.
+        return_identity: bool,
+    },
+    /// The user opted out of UID2 or EUID.
+    OptedOut,
+    /// Privacy forbids it; the operator was not asked.
+    Denied(&'static str),
+    /// State of a record, without secrets.
+    Status(Status),
+    /// The current advertising token.
+    Token {
+        /// The token.
+        token: AdvertisingToken,
+        /// When it dies.
+        identity_expires: UnixMillis,
+    },
+    /// Logged out (also when there was nothing).
+    Deleted,
+}
+
+/// One call.
+pub(super) async fn call(room: &Room, request: Request<Incoming>, peer: Peer) -> Reply {
+    reply::identity(attempt(room, request, peer).await)
+}
+
+async fn attempt(room: &Room, request: Request<Incoming>, peer: Peer) -> Result<Answer, Fault> {
+    if !is_private(room, peer) {
+        return Err(Fault::TlsRequired);
+    }
+    let directory = &room.gateway().shared().directory;
+    let key = bearer(request.headers()).map_err(|_| Fault::Unauthorized)?;
+    let publisher = key.and_then(|key| directory.by_key(key)).ok_or(Fault::Unauthorized)?;
+    let rest = request.uri().path().strip_prefix(BASE).unwrap_or_default();
+    if rest.is_empty() {
+        return match *request.method() {
+            Method::POST => login::login(room, publisher, request).await,
+            _ => Err(Fault::Method("POST")),
+        };
+    }
+    let mut parts = rest.trim_start_matches('/').splitn(2, '/');
+    let user = UserId::from_path(parts.next().unwrap_or_default())?;
+    match (parts.next(), request.method()) {
+        (None, &Method::GET) => status(room, publisher, &user).await,
+        (None, &Method::DELETE) => logout(room, publisher, &user).await,
+        (None, _) => Err(Fault::Method("GET, DELETE")),
+        (Some("token"), &Method::GET) => token(room, publisher, &user, request.uri().query()).await,
+        (Some("token"), _) => Err(Fault::Method("GET")),
+        (Some(_), _) => Err(Fault::NoPath),
+    }
+}
+
+/// Identity calls carry DII: plain HTTP only from loopback, from a trusted proxy, or where it was allowed.
+fn is_private(room: &Room, peer: Peer) -> bool {
+    peer.ip.is_loopback() || peer.trusted || room.seat().plane.settings.insecure_identity
+}
+
+async fn status(room: &Room, publisher: &Publisher, user: &UserId) -> Result<Answer, Fault> {
+    let identities = &room.gateway().shared().identities;
+    let status =
+        identities.status(&publisher.settings.identity, user.as_bytes()).await.map_err(Fault::Login)?;
+    status.map(Answer::Status).ok_or(Fault::NotFound)
+}
+
+async fn logout(room: &Room, publisher: &Publisher, user: &UserId) -> Result<Answer, Fault> {
+    let identities = &room.gateway().shared().identities;
+    identities.logout(&publisher.settings.identity, user.as_bytes()).await.map_err(Fault::Login)?;
+    Ok(Answer::Deleted)
+}
+
+async fn token(
+    room: &Room,
+    publisher: &Publisher,
+    user: &UserId,
+    query: Option<&str>,
+) -> Result<Answer, Fault> {
+    let min_ttl = min_ttl(query)?;
+    let consent = match consent(publisher, &LoginPrivacy::default()) {
+        Ok(consent) => consent,
+        Err(reason) => return Ok(Answer::Denied(reason)),
+    };
+    let identities = &room.gateway().shared().identities;
+    let answer = identities.token(&publisher.settings.identity, user.as_bytes(), min_ttl, consent).await;
+    match answer.map_err(Fault::Login)? {
+        TokenAnswer::Token { token, identity_expires } => Ok(Answer::Token { token, identity_expires }),
+        TokenAnswer::NotFound => Err(Fault::NotFound),
+        TokenAnswer::OptedOut => Err(Fault::OptedOut),
+    }
+}
+
+/// `min_ttl=SECONDS`; other parameters are refused, so that a typing error is seen.
+fn min_ttl(query: Option<&str>) -> Result<Option<std::time::Duration>, Fault> {
+    let Some(query) = query.filter(|q| !q.is_empty()) else { return Ok(None) };
+    match query.split_once('=') {
+        Some(("min_ttl", seconds)) => seconds
+            .parse()
+            .map(|s| Some(std::time::Duration::from_secs(s)))
+            .map_err(|_| Fault::bad("min_ttl", "must be a whole number of seconds")),
+        _ => Err(Fault::bad("query", "only min_ttl is known")),
+    }
+}
+
+/// May this publisher ask for this user, as far as what was said at login tells?
+fn consent(publisher: &Publisher, said: &LoginPrivacy) -> Result<Consent, &'static str> {
+    let settings = &publisher.settings;
+    let regime = regime(settings.identity.scope());
+    privacy::judge_stored(&said.signals(), &settings.policy, regime).map_err(denial_label)
+}

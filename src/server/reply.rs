@@ -1,0 +1,225 @@
+//! The only place with HTTP statuses: outcomes and refusals → responses, errors as `application/problem+json`
+//! (RFC 9457).
+
+use ::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use ::http::{HeaderName, HeaderValue, Response, StatusCode};
+use bytes::Bytes;
+use http_body_util::Full;
+use serde_json::{Map, Value, json};
+
+use super::identity_api::{Answer as ApiAnswer, Fault};
+use crate::gateway::{Outcome, OutcomeAnswer, Reject, RejectKind};
+use crate::identity::{LoginError, Origin, Phase};
+use crate::operator;
+use crate::uid2::wire;
+
+/// A response of any listener.
+pub(super) type Reply = Response<Full<Bytes>>;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const X_OPENRTB_VERSION: HeaderName = HeaderName::from_static("x-openrtb-version");
+const VERSION: HeaderValue = HeaderValue::from_static("2.6");
+const RETRY_SOON: HeaderValue = HeaderValue::from_static("1");
+
+/// The answer to an ad request.
+pub(super) fn auction(result: Result<Outcome, Reject>) -> Reply {
+    match result {
+        Ok(outcome) => match outcome.answer {
+            OutcomeAnswer::Passed { status, headers, body, .. } => {
+                let mut reply = new(StatusCode::from_u16(status).unwrap_or(StatusCode::OK), None, body);
+                *reply.headers_mut() = headers;
+                reply
+            }
+            OutcomeAnswer::Merged(body) => versioned(new(StatusCode::OK, Some(JSON), body)),
+            OutcomeAnswer::NoBid => versioned(new(StatusCode::NO_CONTENT, None, Bytes::new())),
+        },
+        Err(reject) => rejected(&reject.kind),
+    }
+}
+
+fn rejected(kind: &RejectKind) -> Reply {
+    let status = match kind {
+        RejectKind::BadRequest(_)
+        | RejectKind::BadGzip
+        | RejectKind::BadHeader(_)
+        | RejectKind::BodyBroken => StatusCode::BAD_REQUEST,
+        RejectKind::UnknownKey | RejectKind::KeyRequired => StatusCode::UNAUTHORIZED,
+        RejectKind::NoPublisher => StatusCode::NOT_FOUND,
+        RejectKind::MediaType | RejectKind::ContentCoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        RejectKind::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        RejectKind::BodyTimeout(_) => StatusCode::REQUEST_TIMEOUT,
+        RejectKind::Overload => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let mut extra = Map::new();
+    if let RejectKind::BadRequest(fault) = kind {
+        extra.insert("member".into(), fault.member.into());
+        extra.insert("offset".into(), fault.offset.into());
+    }
+    let mut reply = problem(status, &kind.to_string(), extra);
+    if matches!(kind, RejectKind::Overload) {
+        reply.headers_mut().insert(RETRY_AFTER, RETRY_SOON);
+    }
+    reply
+}
+
+/// The answer to an identity call.
+pub(super) fn identity(result: Result<ApiAnswer, Fault>) -> Reply {
+    let mut reply = match result {
+        Ok(answer) => identity_answer(answer),
+        Err(fault) => identity_fault(&fault),
+    };
+    reply.headers_mut().insert(CACHE_CONTROL, NO_STORE);
+    reply
+}
+
+fn identity_answer(answer: ApiAnswer) -> Reply {
+    match answer {
+        ApiAnswer::LoggedIn { scope, identity, return_identity } => {
+            let times = identity.times;
+            let mut body = json!({
+                "status": "success",
+                "scope": scope.as_str(),
+                "identity_expires": times.identity_expires.0,
+                "refresh_from": times.refresh_from.0,
+                "refresh_expires": times.refresh_expires.0,
+            });
+            if return_identity {
+                body["identity"] = wire::identity_body(&identity);
+            }
+            json_reply(&body)
+        }
+        ApiAnswer::OptedOut => json_reply(&json!({"status": "optout"})),
+        ApiAnswer::Denied(reason) => json_reply(&json!({"status": "denied", "reason": reason})),
+        ApiAnswer::Status(status) => json_reply(&json!({
+            "phase": phase(status.phase),
+            "scope": status.scope.as_str(),
+            "origin": match status.origin { Origin::Login => "login", Origin::Import => "import", Origin::IdToken => "id_token" },
+            "identity_expires": status.times.map(|t| t.identity_expires.0),
+            "refresh_from": status.times.map(|t| t.refresh_from.0),
+            "refresh_expires": status.times.map(|t| t.refresh_expires.0),
+        })),
+        ApiAnswer::Token { token, identity_expires } => {
+            json_reply(&json!({"advertising_token": token.as_str(), "identity_expires": identity_expires.0}))
+        }
+        ApiAnswer::Deleted => new(StatusCode::NO_CONTENT, None, Bytes::new()),
+    }
+}
+
+fn phase(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Fresh => "fresh",
+        Phase::Due => "due",
+        Phase::Lapsed => "lapsed",
+        Phase::Dead => "dead",
+        Phase::OptedOut => "opted_out",
+        Phase::LoggedOut => "logged_out",
+    }
+}
+
+fn identity_fault(fault: &Fault) -> Reply {
+    let status = match fault {
+        Fault::Unauthorized => StatusCode::UNAUTHORIZED,
+        Fault::TlsRequired => StatusCode::FORBIDDEN,
+        Fault::BadRequest { .. } => StatusCode::BAD_REQUEST,
+        Fault::Unprocessable { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+        Fault::NotFound => StatusCode::NOT_FOUND,
+        Fault::OptedOut => StatusCode::GONE,
+        Fault::NoPath => return no_such_path(),
+        Fault::Method(allow) => return method_not_allowed(allow),
+        Fault::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+        Fault::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Fault::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+        Fault::Login(fault) => login_status(fault),
+    };
+    let mut extra = Map::new();
+    if let Some(code) = fault.code() {
+        extra.insert("code".into(), code.into());
+    }
+    if let Some(member) = fault.member() {
+        extra.insert("member".into(), member.into());
+    }
+    let mut reply = problem(status, &fault.to_string(), extra);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        reply.headers_mut().insert(RETRY_AFTER, RETRY_SOON);
+    }
+    reply
+}
+
+/// 503 when a retry can help soon, 504 when the operator was too slow, 502 when what it said is no use.
+fn login_status(fault: &LoginError) -> StatusCode {
+    match fault {
+        LoginError::InvalidDii => StatusCode::UNPROCESSABLE_ENTITY,
+        LoginError::Store(_) | LoginError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
+        LoginError::Operator(fault) => match fault {
+            operator::Fault::Timeout => StatusCode::GATEWAY_TIMEOUT,
+            operator::Fault::Throttled | operator::Fault::Connect => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::BAD_GATEWAY,
+        },
+    }
+}
+
+/// Plain text, 200.
+pub(super) fn text(body: &'static str) -> Reply {
+    new(StatusCode::OK, Some(TEXT), Bytes::from_static(body.as_bytes()))
+}
+
+/// Plain text, 503.
+pub(super) fn not_ready(why: &'static str) -> Reply {
+    new(StatusCode::SERVICE_UNAVAILABLE, Some(TEXT), Bytes::from_static(why.as_bytes()))
+}
+
+/// Any 200 body with its type.
+pub(super) fn content(content_type: HeaderValue, body: Vec<u8>) -> Reply {
+    new(StatusCode::OK, Some(content_type), body.into())
+}
+
+/// JSON, 200.
+pub(super) fn json_reply(body: &Value) -> Reply {
+    new(StatusCode::OK, Some(JSON), body.to_string().into())
+}
+
+/// 401 of the admin listener.
+pub(super) fn token_required() -> Reply {
+    problem(StatusCode::UNAUTHORIZED, "the admin token is required", Map::new())
+}
+
+/// 404 of a path.
+pub(super) fn no_such_path() -> Reply {
+    problem(StatusCode::NOT_FOUND, "no such path", Map::new())
+}
+
+/// 405 with what is allowed.
+pub(super) fn method_not_allowed(allow: &'static str) -> Reply {
+    let mut reply = problem(StatusCode::METHOD_NOT_ALLOWED, "method not allowed", Map::new());
+    reply.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    reply
+}
+
+/// 500: our own failure; says nothing of the cause, which is logged.
+pub(super) fn internal_error() -> Reply {
+    problem(StatusCode::INTERNAL_SERVER_ERROR, "internal error", Map::new())
+}
+
+fn problem(status: StatusCode, detail: &str, mut extra: Map<String, Value>) -> Reply {
+    extra.insert("title".into(), status.canonical_reason().unwrap_or("Error").into());
+    extra.insert("status".into(), status.as_u16().into());
+    extra.insert("detail".into(), detail.into());
+    new(status, Some(PROBLEM), Value::Object(extra).to_string().into())
+}
+
+fn versioned(mut reply: Reply) -> Reply {
+    reply.headers_mut().insert(X_OPENRTB_VERSION, VERSION);
+    reply
+}
+
+fn new(status: StatusCode, content_type: Option<HeaderValue>, body: Bytes) -> Reply {
+    let mut reply = Response::new(Full::new(body));
+    *reply.status_mut() = status;
+    if let Some(content_type) = content_type {
+        reply.headers_mut().insert(CONTENT_TYPE, content_type);
+    }
+    reply
+}

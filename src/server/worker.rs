@@ -1,0 +1,134 @@
+//! Data-plane threads: each a current-thread runtime with its own `Gateway` and its own connections to the SSPs, so
+//! that a request never changes threads.
+
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::LocalSet;
+
+use super::connection;
+use super::drain::Stage;
+use super::{Plane, listener};
+use crate::gateway::{Gateway, Leg};
+use crate::net::OriginError;
+use crate::ssp;
+
+/// After the door is closed, what is still in flight may take this long.
+const FINISH: Duration = Duration::from_secs(10);
+
+struct Connection {
+    stream: TcpStream,
+    peer: SocketAddr,
+}
+
+/// The acceptor's handle on one thread.
+pub(super) struct Worker {
+    queue: mpsc::UnboundedSender<Connection>,
+    open: Arc<AtomicUsize>,
+}
+
+impl Worker {
+    pub(super) fn connections(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// Counted here, not when the thread gets to it, so that a burst is spread evenly.
+    pub(super) fn give(&self, stream: TcpStream, peer: SocketAddr) {
+        self.open.fetch_add(1, Ordering::Relaxed);
+        if self.queue.send(Connection { stream, peer }).is_err() {
+            self.open.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// All data-plane threads and their acceptor.
+pub struct DataPlane {
+    address: SocketAddr,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl DataPlane {
+    /// Starts the threads and begins to accept on `listener`, which is already bound.
+    pub fn start(plane: &Plane, listener: std::net::TcpListener) -> io::Result<Self> {
+        let address = listener.local_addr()?;
+        let mut workers = Vec::with_capacity(plane.settings.workers);
+        let mut threads = Vec::with_capacity(plane.settings.workers);
+        let inflight = Arc::new(AtomicUsize::new(0));
+        for index in 0..plane.settings.workers {
+            let (queue, incoming) = mpsc::unbounded_channel();
+            let open = Arc::new(AtomicUsize::new(0));
+            let seat =
+                Seat { plane: plane.clone(), open: Arc::clone(&open), inflight: Arc::clone(&inflight) };
+            let thread = std::thread::Builder::new().name(format!("data-{index}"));
+            threads.push(thread.spawn(move || run(seat, incoming))?);
+            workers.push(Worker { queue, open });
+        }
+        let _entered = plane.control.enter();
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let limit = plane.settings.max_connections;
+        plane.control.spawn(listener::accept(listener, workers.into(), limit, plane.drain.clone()));
+        Ok(Self { address, threads })
+    }
+
+    /// The bound address.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits for the threads to finish what is in flight. Call after the drain has reached `Closing`.
+    pub fn join(self) {
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("a data-plane thread panicked");
+            }
+        }
+    }
+}
+
+/// What one thread owns besides its runtime.
+pub(super) struct Seat {
+    pub(super) plane: Plane,
+    pub(super) open: Arc<AtomicUsize>,
+    /// Ad requests in flight over all threads.
+    pub(super) inflight: Arc<AtomicUsize>,
+}
+
+fn run(seat: Seat, incoming: mpsc::UnboundedReceiver<Connection>) {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(fault) => {
+            tracing::error!(error = %fault, "data-plane runtime did not start");
+            return;
+        }
+    };
+    LocalSet::new().block_on(&runtime, serve(seat, incoming));
+}
+
+/// Serves until the acceptor is gone, then waits for what is in flight.
+async fn serve(seat: Seat, mut incoming: mpsc::UnboundedReceiver<Connection>) {
+    let grow = |seed: &ssp::Seed| Ok(Leg { settings: Arc::clone(seed.settings()), client: seed.client()? });
+    let legs: Result<Vec<Leg>, OriginError> = seat.plane.ssps.iter().map(grow).collect();
+    let legs = match legs {
+        Ok(legs) => legs,
+        Err(fault) => {
+            tracing::error!(error = %fault, "an SSP's URL is not usable");
+            return;
+        }
+    };
+    let gateway = Gateway::new(Arc::clone(&seat.plane.shared), legs);
+    let drain = seat.plane.drain.clone();
+    let room = connection::Room::new(seat, gateway);
+    while let Some(Connection { stream, peer }) = incoming.recv().await {
+        let served = room.clone();
+        tokio::task::spawn_local(async move { served.serve(stream, peer).await });
+    }
+    drain.reached(Stage::Closing).await;
+    if tokio::time::timeout(FINISH, room.emptied()).await.is_err() {
+        tracing::warn!("connections were still open at the end of the drain");
+    }
+}
