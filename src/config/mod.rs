@@ -1,1 +1,127 @@
-//! File and environment to the floors' own `Settings`.
+//! File and environment → the floors' own `Settings`. Reads once, reports every fault at once, each with its place.
+//!
+//! The environment is handed in as a map. Unknown keys are faults; keys of the published contract that this version
+//! does not have yet are faults of their own, so that nothing is silently ignored.
+
+mod faults;
+mod include;
+mod later;
+mod publisher;
+mod reader;
+mod secrets;
+mod sections;
+mod ssp;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use toml::de::DeTable;
+
+use crate::server::{self, AdminSettings};
+use crate::telemetry::log;
+use crate::{gateway, identity, operator, store};
+
+use faults::Source;
+pub use faults::{Fault, Faults, Warning};
+use reader::{Context, Section};
+
+/// Everything the program needs to know, resolved.
+#[derive(Debug)]
+pub struct Config {
+    /// `[server]`.
+    pub server: server::Settings,
+    /// `server.require_key`.
+    pub require_key: bool,
+    /// `[admin]`.
+    pub admin: AdminSettings,
+    /// `[operator]`.
+    pub operator: operator::Settings,
+    /// `[identity]`.
+    pub identity: identity::Settings,
+    /// `[store]`.
+    pub store: store::Settings,
+    /// `[[publisher]]`, in order.
+    pub publishers: Vec<gateway::PublisherSettings>,
+    /// `[[ssp]]`, in order.
+    pub ssps: Vec<crate::ssp::Settings>,
+    /// `[log]`.
+    pub log: log::Settings,
+    /// `metrics.publishers`.
+    pub metrics_publishers: usize,
+}
+
+/// Reads `path` and what it includes. On success also what is allowed but unwise.
+pub fn load(path: &Path, env: &BTreeMap<String, String>) -> Result<(Config, Vec<Warning>), Faults> {
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|fault| Faults::unreadable(&name, &fault))?;
+    from_str(&text, path, env)
+}
+
+/// Reads `text` as if it stood at `path`; files it includes are read from the disk.
+pub fn from_str(
+    text: &str,
+    path: &Path,
+    env: &BTreeMap<String, String>,
+) -> Result<(Config, Vec<Warning>), Faults> {
+    let context = Context::new(env);
+    let main = Source::new(path.display().to_string(), text.to_owned());
+    let included = match parse(&main, &context) {
+        Some(table) => include::sources(&table, &main, path, &context),
+        None => return Err(context.into_faults()),
+    };
+    let config = resolve(&main, &included, &context);
+    context.unused_overrides();
+    match config {
+        Some(config) if context.is_clean() => Ok((config, context.into_warnings())),
+        _ => Err(context.into_faults()),
+    }
+}
+
+/// The syntax tree, or a syntax fault.
+fn parse<'a>(source: &'a Source, context: &Context<'_>) -> Option<DeTable<'a>> {
+    match DeTable::parse(source.text()) {
+        Ok(table) => Some(table.into_inner()),
+        Err(fault) => {
+            let offset = fault.span().map_or(0, |span| span.start);
+            context.fault(source.fault(offset, "", fault.message()));
+            None
+        }
+    }
+}
+
+fn resolve(main: &Source, included: &[Source], context: &Context<'_>) -> Option<Config> {
+    let tables: Vec<(&Source, DeTable<'_>)> = std::iter::once(main)
+        .chain(included)
+        .filter_map(|source| parse(source, context).map(|table| (source, table)))
+        .collect();
+    let (_, root) = tables.first()?;
+    let section = |name: &'static str| Section::top(context, main, root, name);
+    let policy = sections::privacy(&section("privacy"));
+    let (server, require_key) = sections::server(&section("server"));
+    let admin = sections::admin(&section("admin"));
+    let operator = sections::operator(&section("operator"));
+    let identity = sections::identity(&section("identity"));
+    let store = sections::store(&section("store"));
+    let log = sections::log(&section("log"));
+    let metrics_publishers = sections::metrics(&section("metrics"));
+    let ssps = ssp::all(&tables, context);
+    let publishers = publisher::all(&tables, context, &ssps, &policy);
+    for (index, (source, table)) in tables.iter().enumerate() {
+        reader::unknown_sections(context, source, table, index == 0);
+    }
+    Some(Config {
+        server,
+        require_key,
+        admin,
+        operator,
+        identity,
+        store: store?,
+        publishers,
+        ssps,
+        log,
+        metrics_publishers,
+    })
+}
+
+#[cfg(test)]
+mod tests;

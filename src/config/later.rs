@@ -1,0 +1,31 @@
+//! Keys of the published contract that this version does not have yet. Refused by name: a privacy or security setting
+//! that is silently ignored would be worse than none.
+
+const LATER: &[(&str, &[&str])] = &[
+    ("", &["identity_provider", "debug"]),
+    ("server", &["tls", "passthrough", "cors_origins"]),
+    ("operator", &["euid"]),
+    ("store", &["urls", "cluster", "ca", "max_stale_s"]),
+    ("identity", &["dii_error_ttl_s"]),
+    ("privacy", &["gvl", "fill_gpc"]),
+    (
+        "publisher",
+        &[
+            "client_certs",
+            "euid",
+            "notice",
+            "hints_unauthenticated",
+            "dii_guard",
+            "rate_per_s",
+            "holdout_percent",
+            "cookie",
+        ],
+    ),
+    ("ssp", &["gzip", "http2", "rti_partner", "gvl_id", "scopes", "breaker"]),
+];
+
+/// Why `key` of a table of this kind is refused.
+pub(super) fn reason(kind: &str, key: &str) -> String {
+    let planned = LATER.iter().any(|(k, keys)| *k == kind && keys.contains(&key));
+    String::from(if planned { "not available in this version" } else { "unknown key" })
+}

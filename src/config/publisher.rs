@@ -1,0 +1,245 @@
+//! `[[publisher]]`.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use toml::de::DeTable;
+
+use super::faults::Source;
+use super::reader::{At, Context, Section};
+use super::sections;
+use crate::gateway::{Hint, KeyDigest, Match, Mode, PublisherSettings, UserIdFrom};
+use crate::identity;
+use crate::operator::Credentials;
+use crate::privacy::Policy;
+use crate::ssp;
+use crate::uid2::{EnvelopeKey, Environment, Scope};
+
+/// Sections of every table `[[name]]` in every file, in order.
+pub(super) fn tables<'a>(
+    files: &'a [(&'a Source, DeTable<'a>)],
+    context: &'a Context<'a>,
+    name: &'static str,
+) -> Vec<Section<'a>> {
+    let mut sections = Vec::new();
+    for (source, root) in files {
+        let Some(value) = root.get(name) else { continue };
+        let Some(array) = value.get_ref().as_array() else {
+            context.fault(source.fault(value.span().start, name, format!("must be written [[{name}]]")));
+            continue;
+        };
+        for element in array {
+            let named = element.get_ref().get("id").and_then(|id| id.get_ref().as_str());
+            let path = named.map_or_else(|| name.to_owned(), |id| format!("{name}.{id}"));
+            sections.push(Section::nested(context, source, element, path, name));
+        }
+    }
+    sections
+}
+
+/// The `id` of a table: what stands in metrics and in other tables. Unique.
+pub(super) fn id(section: &Section<'_>, taken: &mut HashSet<String>) -> Option<String> {
+    let placed = section.text("id");
+    let (id, at) = section.required("id", placed)?;
+    let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-');
+    if id.is_empty() || id.len() > 64 || !id.bytes().all(legal) {
+        section.wrong(&at, "id", "must be 1 to 64 characters of a-z, 0-9, _ and -");
+        return None;
+    }
+    if !taken.insert(id.clone()) {
+        section.wrong(&at, "id", format!("\"{id}\" is taken by an earlier table"));
+        return None;
+    }
+    Some(id)
+}
+
+/// What is known across publishers while they are read.
+struct Registry<'a> {
+    ids: HashSet<String>,
+    ssps: HashMap<&'a str, usize>,
+    /// Things that only one publisher may claim, and who did.
+    claims: HashMap<(&'static str, String), String>,
+    policy: Policy,
+}
+
+/// Every `[[publisher]]` of every file, in order.
+pub(super) fn all<'a>(
+    files: &'a [(&'a Source, DeTable<'a>)],
+    context: &'a Context<'a>,
+    ssps: &[ssp::Settings],
+    policy: &Policy,
+) -> Vec<PublisherSettings> {
+    let mut registry = Registry {
+        ids: HashSet::new(),
+        ssps: ssps.iter().enumerate().map(|(index, settings)| (settings.id.as_str(), index)).collect(),
+        claims: HashMap::new(),
+        policy: policy.clone(),
+    };
+    tables(files, context, "publisher").iter().filter_map(|section| one(section, &mut registry)).collect()
+}
+
+fn one(section: &Section<'_>, registry: &mut Registry<'_>) -> Option<PublisherSettings> {
+    let id = id(section, &mut registry.ids);
+    let name = id.clone().unwrap_or_default();
+    let api_keys = api_keys(section, registry, &name);
+    let matches = matches(section, registry, &name);
+    let default = section.flag("default", false);
+    if default {
+        registry.claim(section, "default", ("default", "true".into()), &name);
+    }
+    let ssps = routed(section, registry);
+    let credentials = credentials(section);
+    let policy = match section.table("privacy", "publisher.privacy") {
+        Some(own) => sections::policy(&own, &registry.policy),
+        None => registry.policy.clone(),
+    };
+    let user_id_from = section.words(
+        "user_id_from",
+        &[
+            ("header", UserIdFrom::Header),
+            ("user.ext.publisher_user_id", UserIdFrom::Ext),
+            ("user.id", UserIdFrom::UserId),
+        ],
+    );
+    let hints = section.words("hints", &[("request", Hint::Request), ("user", Hint::User)]);
+    let mode = section.choice("mode", &[("keep", Mode::Keep), ("replace", Mode::Replace)]);
+    let inserter = section.text("inserter").map(|(text, _)| text);
+    Some(PublisherSettings {
+        identity: identity::Publisher::new(Arc::from(id.as_deref()?), Arc::new(credentials?)),
+        id: id?,
+        api_keys,
+        matches,
+        default,
+        policy,
+        ssps,
+        user_id_from,
+        hints,
+        mode: mode?,
+        inserter,
+    })
+}
+
+impl Registry<'_> {
+    fn claim(&mut self, section: &Section<'_>, key: &str, what: (&'static str, String), id: &str) {
+        let kind = what.0;
+        if let Some(first) = self.claims.insert(what, id.to_owned()) {
+            section.missing(key, format!("{kind} is claimed by publisher \"{first}\" already"));
+        }
+    }
+}
+
+/// `sha256:<64 hex digits>` of each key's text; several while keys rotate.
+fn api_keys(section: &Section<'_>, registry: &mut Registry<'_>, id: &str) -> Vec<KeyDigest> {
+    let mut keys = Vec::new();
+    for (text, at) in section.list("api_keys") {
+        match text.strip_prefix("sha256:").and_then(unhex) {
+            Some(digest) => {
+                registry.claim(section, "api_keys", ("an API key", text), id);
+                keys.push(KeyDigest(digest));
+            }
+            None => {
+                section.wrong(&at, "api_keys", API_KEY_SHAPE);
+            }
+        }
+    }
+    keys
+}
+
+const API_KEY_SHAPE: &str =
+    "must be \"sha256:\" and the 64 hex digits of the SHA-256 of the key's text (keygen api-key makes one)";
+
+fn unhex(text: &str) -> Option<[u8; 32]> {
+    let mut out = [0_u8; 32];
+    if text.len() != 64 {
+        return None;
+    }
+    for (byte, pair) in out.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        let digits = std::str::from_utf8(pair).ok()?;
+        *byte = u8::from_str_radix(digits, 16).ok()?;
+    }
+    Some(out)
+}
+
+fn matches(section: &Section<'_>, registry: &mut Registry<'_>, id: &str) -> Match {
+    let Some(table) = section.table("match", "publisher.match") else { return Match::default() };
+    let texts =
+        |key: &'static str| -> Vec<String> { table.list(key).into_iter().map(|(text, _)| text).collect() };
+    let found = Match {
+        publisher_ids: texts("publisher_ids"),
+        domains: texts("domains"),
+        bundles: texts("bundles"),
+        hosts: texts("hosts"),
+        deny_domains: texts("deny_domains"),
+    };
+    for (kind, values) in [
+        ("publisher id", &found.publisher_ids),
+        ("domain", &found.domains),
+        ("bundle", &found.bundles),
+        ("host", &found.hosts),
+    ] {
+        for value in values {
+            registry.claim(&table, "", (kind, value.to_ascii_lowercase()), id);
+        }
+    }
+    found
+}
+
+fn routed(section: &Section<'_>, registry: &Registry<'_>) -> Vec<usize> {
+    let mut routed = Vec::new();
+    for (name, at) in section.list("ssps") {
+        match registry.ssps.get(name.as_str()) {
+            Some(index) if routed.contains(index) => {
+                section.wrong(&at, "ssps", format!("\"{name}\" stands twice"));
+            }
+            Some(index) => routed.push(*index),
+            None => section.wrong(
+                &at,
+                "ssps",
+                format!("no [[ssp]] has the id \"{name}\" (or it has faults of its own)"),
+            ),
+        }
+    }
+    if !section.holds("ssps") {
+        section.missing("ssps", "is required: ids of the SSPs that get this publisher's requests");
+    }
+    routed
+}
+
+/// The UID2 key pair. The environment and scope are in the key itself; a mismatch is a mix-up of credentials.
+fn credentials(section: &Section<'_>) -> Option<Credentials> {
+    let scope = section.choice("scope", &[("uid2", Scope::Uid2), ("euid", Scope::Euid)]);
+    let placed = section.secret("operator_key");
+    let key = section.required("operator_key", placed);
+    let placed = section.secret("operator_secret");
+    let secret = section.required("operator_secret", placed);
+    let urls = sections::operator_urls(section, "operator_urls");
+    let (api_key, at) = key?;
+    let environment = Environment::of_api_key(api_key.expose());
+    if environment.is_none() {
+        section.wrong(&at, "operator_key", "must be shaped UID2-C-<L|T|I|P>-<site>-… (or EUID-C-…)");
+    }
+    let prefix = if scope? == Scope::Euid { "EUID-" } else { "UID2-" };
+    if environment.is_some() && !api_key.expose().starts_with(prefix) {
+        section.wrong(&at, "operator_key", format!("must begin with {prefix} for this scope"));
+    }
+    let (secret, secret_at) = secret?;
+    let client_secret = envelope_key(section, &secret_at, secret.expose());
+    Some(Credentials {
+        scope: scope?,
+        environment: environment?,
+        api_key,
+        client_secret: client_secret?,
+        urls,
+    })
+}
+
+fn envelope_key(section: &Section<'_>, at: &At<'_>, text: &str) -> Option<EnvelopeKey> {
+    let is_key = STANDARD.decode(text).is_ok_and(|bytes| bytes.len() == 32);
+    let key = EnvelopeKey::from_base64(text).ok().filter(|_| is_key);
+    if key.is_none() {
+        section.wrong(at, "operator_secret", "must be the base64 of exactly 32 bytes");
+    }
+    key
+}

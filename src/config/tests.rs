@@ -1,0 +1,145 @@
+//! Files that must load and files that must not; each of the latter says in its first line what must be reported.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::*;
+use crate::openrtb::Dialect;
+use crate::ssp::EnvironmentRule;
+use crate::store::Kind;
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+fn environment() -> BTreeMap<String, String> {
+    let pairs = [
+        ("UID2GW_STORE_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
+        ("ACME_UID2_KEY", "UID2-C-L-124-H8VwqX.l2G4TCuUWYAqdqkeG/UqtFoPEoXirKn4kHWxc="),
+        ("ACME_UID2_SECRET", "NcMgi6Y8C80SlxvV7pYlfcvEIo+2b0508tYQ3pKK8HM="),
+    ];
+    pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+fn files(name: &str) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(folder(name)).unwrap().map(|e| e.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|e| e == "toml"));
+    files.sort();
+    files
+}
+
+fn loaded(path: &Path, env: &BTreeMap<String, String>) -> (Config, Vec<Warning>) {
+    load(path, env).unwrap_or_else(|faults| panic!("{}:\n{faults}", path.display()))
+}
+
+#[test]
+fn valid_files_load_without_a_warning() {
+    let files = files("fixtures/config/valid");
+    assert!(files.len() >= 2);
+    for file in files {
+        let (_, warnings) = loaded(&file, &environment());
+        assert!(warnings.is_empty(), "{}: {warnings:?}", file.display());
+    }
+}
+
+#[test]
+fn invalid_files_say_what_their_first_line_expects() {
+    let files = files("fixtures/config/invalid");
+    assert!(files.len() >= 15);
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let expected = text.lines().next().unwrap().strip_prefix("# ").unwrap();
+        let told = load(&file, &environment()).map(|_| ()).unwrap_err().to_string();
+        for part in expected.split(" | ") {
+            assert!(told.contains(part), "{}: expected {part:?} in\n{told}", file.display());
+        }
+    }
+}
+
+#[test]
+fn the_minimal_file_means_what_it_says() {
+    let (config, _) = loaded(&folder("fixtures/config/valid/minimal.toml"), &environment());
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
+    assert!(config.server.workers >= 1);
+    assert_eq!(config.store.kind, Kind::Disk { path: "data/identities".into() });
+    let [publisher] = config.publishers.as_slice() else { panic!("{:?}", config.publishers) };
+    assert_eq!((publisher.id.as_str(), publisher.ssps.as_slice()), ("acme", &[0][..]));
+    let [ssp] = config.ssps.as_slice() else { panic!("{:?}", config.ssps) };
+    assert_eq!(
+        (ssp.dialect, ssp.timeout.as_millis(), ssp.environment),
+        (Dialect::V26, 200, EnvironmentRule::Any)
+    );
+}
+
+/// Every commented key of the example is a real one, and what it shows is the default.
+#[test]
+fn the_commented_example_shows_the_defaults() {
+    let path = folder("deploy/gateway.toml");
+    let (plain, warnings) = loaded(&path, &environment());
+    assert!(warnings.is_empty(), "{warnings:?}");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let shows_another =
+        ["ca = ", "token = ", "include = ", "inserter = ", "privacy = ", "headers = ", "tls = "];
+    let uncommented: Vec<&str> = text
+        .lines()
+        .map(|line| match line.strip_prefix("# ") {
+            Some(rest) if is_key(rest) && !shows_another.iter().any(|key| rest.starts_with(key)) => rest,
+            _ => line,
+        })
+        .collect();
+    let count = uncommented.len();
+    let (spelled_out, _) = from_str(&uncommented.join("\n"), &path, &environment())
+        .unwrap_or_else(|faults| panic!("{faults}\nof {count} lines"));
+    assert_eq!(format!("{spelled_out:?}"), format!("{plain:?}"));
+}
+
+fn is_key(text: &str) -> bool {
+    text.split_once(" = ").is_some_and(|(key, _)| key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
+}
+
+#[test]
+fn the_environment_overrides_scalars_and_typing_errors_show() {
+    let path = folder("fixtures/config/valid/minimal.toml");
+    let mut env = environment();
+    env.insert("UID2GW_SERVER__LISTEN".into(), "127.0.0.1:7".into());
+    env.insert("UID2GW_IDENTITY__WAIT_MS".into(), "9".into());
+    let (config, _) = loaded(&path, &env);
+    assert_eq!((config.server.listen.port(), config.identity.wait.as_millis()), (7, 9));
+    env.insert("UID2GW_SERVER__WORKERS".into(), "many".into());
+    env.insert("UID2GW_SERVER__LISSTEN".into(), "x".into());
+    let told = load(&path, &env).map(|_| ()).unwrap_err().to_string();
+    assert!(
+        told.contains("environment UID2GW_SERVER__WORKERS: server.workers: must be a whole number"),
+        "{told}"
+    );
+    assert!(told.contains("environment UID2GW_SERVER__LISSTEN: overrides no known key"), "{told}");
+}
+
+#[test]
+fn a_literal_secret_is_a_warning_and_never_shows() {
+    let path = folder("fixtures/config/valid/minimal.toml");
+    let secret = "NcMgi6Y8C80SlxvV7pYlfcvEIo+2b0508tYQ3pKK8HM=";
+    let text = std::fs::read_to_string(&path)
+        .unwrap()
+        .replace("{ env = \"ACME_UID2_SECRET\" }", &format!("\"{secret}\""));
+    let (config, warnings) = from_str(&text, &path, &environment()).unwrap();
+    assert_eq!(warnings.len(), 1);
+    assert!(warnings[0].to_string().contains("publisher.acme.operator_secret"), "{}", warnings[0]);
+    assert!(!format!("{config:?}{warnings:?}").contains(secret));
+}
+
+#[test]
+fn an_included_file_is_named_in_its_faults() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("p.d")).unwrap();
+    std::fs::write(folder.path().join("p.d/a.toml"), "\n[server]\nlisten = 1\n").unwrap();
+    let main = "include = [\"p.d/*.toml\", \"none.toml\"]\n";
+    let faults = from_str(main, &folder.path().join("main.toml"), &environment()).map(|_| ()).unwrap_err();
+    let told = faults.to_string();
+    assert!(
+        told.contains("a.toml:2:2: server: an included file holds [[publisher]] and [[ssp]] only"),
+        "{told}"
+    );
+    assert!(told.contains("none.toml cannot be read"), "{told}");
+}
