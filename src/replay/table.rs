@@ -1,0 +1,160 @@
+//! Reports as text: columns that line up, figures to the right.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::recorder::{Fault, Report, at};
+
+/// A table of text. Columns in which every cell looks like a figure are aligned to the right.
+#[derive(Clone, Debug)]
+pub struct Table {
+    head: Vec<String>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// An empty table with these column titles.
+    pub fn new<S: Into<String>>(head: impl IntoIterator<Item = S>) -> Self {
+        Self { head: head.into_iter().map(Into::into).collect(), rows: Vec::new() }
+    }
+
+    /// Adds a row; missing cells stay empty, surplus ones are left out.
+    pub fn row<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) -> &mut Self {
+        let mut cells: Vec<String> = cells.into_iter().map(Into::into).collect();
+        cells.resize(self.head.len(), String::new());
+        self.rows.push(cells);
+        self
+    }
+
+    fn column(&self, index: usize) -> impl Iterator<Item = &str> {
+        self.rows.iter().filter_map(move |row| row.get(index).map(String::as_str))
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let length = |cell: &str| cell.chars().count();
+        let columns: Vec<(usize, bool)> = (0..self.head.len())
+            .map(|i| {
+                let widest = self.column(i).map(length).max().unwrap_or(0).max(length(&self.head[i]));
+                (widest, self.column(i).all(is_figure))
+            })
+            .collect();
+        let rule: Vec<String> = columns.iter().map(|(width, _)| "─".repeat(*width)).collect();
+        for row in [&self.head, &rule].into_iter().chain(&self.rows) {
+            let mut line = String::new();
+            for (cell, (width, figure)) in row.iter().zip(&columns) {
+                let cell = if *figure { format!("{cell:>width$}") } else { format!("{cell:<width$}") };
+                line.push_str(&cell);
+                line.push_str("  ");
+            }
+            writeln!(f, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+fn is_figure(cell: &str) -> bool {
+    cell.is_empty() || cell == "–" || cell.starts_with(|c: char| c.is_ascii_digit() || c == '-')
+}
+
+/// A duration for people: `87 µs`, `1.24 ms`, `2.50 s`.
+pub fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs_f64();
+    if seconds < 1e-3 {
+        format!("{:.0} µs", seconds * 1e6)
+    } else if seconds < 1.0 {
+        format!("{:.2} ms", seconds * 1e3)
+    } else {
+        format!("{seconds:.2} s")
+    }
+}
+
+/// A count for people: `1,234,567`.
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+impl fmt::Display for Report {
+    /// What a load came to, as a table of answers and one of latencies.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{} requests in {}, {:.0} a second",
+            count(self.sent),
+            duration(self.elapsed),
+            self.rate()
+        )?;
+        let mut answers = Table::new(["answer", "requests"]);
+        for (status, number) in &self.by_status {
+            answers.row([status.to_string(), count(*number)]);
+        }
+        for (fault, number) in &self.errors {
+            let name = match fault {
+                Fault::Connect => "no connection",
+                Fault::Timeout => "timeout",
+                Fault::Broken => "broken off",
+            };
+            answers.row([name.to_owned(), count(*number)]);
+        }
+        let mut times = Table::new(["", "p50", "p90", "p99", "p99.9", "max"]);
+        for (name, histogram) in [
+            ("latency, from when it was due", &self.latency),
+            ("latency, from when it was sent", &self.service),
+            ("driver's own lateness", &self.lateness),
+        ] {
+            let percentiles = [50.0, 90.0, 99.0, 99.9, 100.0].map(|p| duration(at(histogram, p)));
+            times.row(std::iter::once(name.to_owned()).chain(percentiles));
+        }
+        write!(f, "\n{answers}\n{times}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up_and_figures_stand_right() {
+        let mut table = Table::new(["ssp", "bids", "p99"]);
+        table.row(["alpha", "1,204", "1.20 ms"]).row(["bêta", "7", "–"]).row(["c"]);
+        let expected = "\
+ssp     bids      p99
+─────  ─────  ───────
+alpha  1,204  1.20 ms
+bêta       7        –
+c
+";
+        assert_eq!(table.to_string(), expected);
+    }
+
+    #[test]
+    fn figures_read_well() {
+        let times =
+            [(0, "0 µs"), (999, "999 µs"), (1_000, "1.00 ms"), (999_994, "999.99 ms"), (1_000_000, "1.00 s")];
+        for (micros, text) in times {
+            assert_eq!(duration(Duration::from_micros(micros)), text);
+        }
+        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(count(number), text);
+        }
+    }
+
+    #[test]
+    fn a_report_names_every_kind_of_end() {
+        let mut report = Report { sent: 1_003, elapsed: Duration::from_secs(2), ..Report::default() };
+        report.by_status.insert(204, 1_000);
+        report.errors.insert(Fault::Timeout, 3);
+        let text = report.to_string();
+        assert!(text.starts_with("1,003 requests in 2.00 s, 502 a second\n"), "{text}");
+        assert!(text.contains("\n204         1,000\n") && text.contains("\ntimeout         3\n"), "{text}");
+    }
+}
