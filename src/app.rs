@@ -1,1 +1,187 @@
-//! Wiring: builds every floor once, runs, stops.
+//! Wiring: builds every floor once, binds, runs, drains.
+//!
+//! Two planes. The control plane is one small multi-thread runtime: operator, refreshes, store, admin. The data
+//! plane is one thread per core, see `server::worker`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::config::Config;
+use crate::gateway::{self, Directory, Shared};
+use crate::identity::{self, Identities};
+use crate::net::{HyperTransport, TransportSettings, tls};
+use crate::openrtb::Limits;
+use crate::operator::{self, OperatorClient};
+use crate::server::{self, Admin, AdminState, DataPlane, Drain, Plane, Stage};
+use crate::ssp;
+use crate::store::{self, Store};
+use crate::telemetry::Registry;
+use crate::time::Clock;
+
+/// Threads of the control plane: enough that one busy with cryptography does not hold up the others.
+const CONTROL_THREADS: usize = 2;
+
+/// A gateway that is built and bound; traffic starts with [`App::start`].
+pub struct App {
+    control: Runtime,
+    plane: Plane,
+    data: std::net::TcpListener,
+    admin: std::net::TcpListener,
+    admin_token: Option<crate::secret::Secret<String>>,
+    registry: Registry,
+    store: Store,
+}
+
+/// A gateway that serves.
+pub struct Running {
+    control: Runtime,
+    data: DataPlane,
+    admin: SocketAddr,
+    drain: Drain,
+    drain_time: std::time::Duration,
+    registry: Registry,
+    store: Store,
+}
+
+impl App {
+    /// Opens the store, builds every floor and binds both listeners. Nothing is answered yet.
+    pub fn build(config: Config) -> anyhow::Result<Self> {
+        let control = Builder::new_multi_thread()
+            .worker_threads(CONTROL_THREADS)
+            .thread_name("control")
+            .enable_all()
+            .build()
+            .context("control runtime")?;
+        let registry = Registry::new();
+        let data = server::bind("server.listen", config.server.listen)?;
+        let admin = server::bind("admin.listen", config.admin.listen)?;
+        server::register_build(&registry)?;
+        let store = {
+            let _entered = control.enter();
+            Store::open(config.store, Clock::System, store::Metrics::register(&registry)?)?
+        };
+        let operator = operator_client(&config.operator, &registry)?;
+        let identities = {
+            let metrics = identity::Metrics::register(&registry)?;
+            let parts = identity::Parts { store: store.clone(), operator, clock: Clock::System, metrics };
+            Identities::new(config.identity, parts, control.handle().clone())?
+        };
+        let ssps = ssp_seeds(config.ssps, config.server.workers, &registry)?;
+        let labels = gateway::Labels {
+            publishers: config.publishers.iter().map(|p| p.id.clone()).collect(),
+            ssps: ssps.iter().map(|seed| seed.settings().id.clone()).collect(),
+            max_publishers: config.metrics_publishers,
+        };
+        let shared = Shared {
+            directory: Directory::new(config.publishers)?,
+            identities,
+            metrics: gateway::Metrics::register(&registry, &labels)?,
+            limits: Limits::default(),
+            require_key: config.require_key,
+        };
+        let plane = Plane {
+            settings: Arc::new(config.server),
+            shared: Arc::new(shared),
+            ssps: Arc::new(ssps),
+            metrics: server::Metrics::register(&registry)?,
+            drain: Drain::default(),
+            control: control.handle().clone(),
+        };
+        Ok(Self { control, plane, data, admin, admin_token: config.admin.token, registry, store })
+    }
+
+    /// Starts both planes.
+    pub fn start(self) -> anyhow::Result<Running> {
+        let admin = self.admin.local_addr()?;
+        let state = AdminState {
+            registry: self.registry.clone(),
+            drain: self.plane.drain.clone(),
+            token: self.admin_token,
+        };
+        let entered = self.control.enter();
+        let listener = tokio::net::TcpListener::from_std(self.admin)?;
+        drop(entered);
+        self.control.spawn(Admin::new(state, admin).serve(listener));
+        let data = DataPlane::start(&self.plane, self.data).context("data plane")?;
+        let drain_time = self.plane.settings.drain;
+        let (control, registry, store) = (self.control, self.registry, self.store);
+        Ok(Running { control, data, admin, drain: self.plane.drain, drain_time, registry, store })
+    }
+}
+
+impl Running {
+    /// Where ad requests and identity calls are taken.
+    pub fn data_address(&self) -> SocketAddr {
+        self.data.address()
+    }
+
+    /// Where health and metrics are.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// All metrics, for a caller in the same process.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The control runtime, for what else the process runs beside the path.
+    pub fn control(&self) -> &tokio::runtime::Handle {
+        self.control.handle()
+    }
+
+    /// Serves until `first` resolves, drains, and returns when all is finished; `second` ends the drain at once.
+    pub fn run_until<F, S>(self, first: F, second: S) -> anyhow::Result<()>
+    where
+        F: Future<Output = ()>,
+        S: Future<Output = ()>,
+    {
+        self.control.block_on(async {
+            first.await;
+            self.drain.enter(Stage::Draining);
+            tracing::info!(seconds = self.drain_time.as_secs(), "draining");
+            tokio::select! {
+                () = tokio::time::sleep(self.drain_time) => {}
+                () = second => {}
+            }
+        });
+        self.stop()
+    }
+
+    /// Closes the door, finishes what is in flight and flushes the store.
+    pub fn stop(self) -> anyhow::Result<()> {
+        self.drain.enter(Stage::Closing);
+        self.data.join();
+        self.control.block_on(self.store.close()).context("store")?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+fn operator_client(settings: &operator::Settings, registry: &Registry) -> anyhow::Result<OperatorClient> {
+    let tls = tls::client_config(settings.ca.as_deref()).context("operator.ca")?;
+    let transport = HyperTransport::new(TransportSettings {
+        connect_timeout: settings.connect_timeout,
+        max_response_bytes: settings.max_response_bytes,
+        tls,
+    });
+    let metrics = operator::Metrics::register(registry)?;
+    Ok(OperatorClient::new(settings.clone(), Arc::new(transport), Clock::System, metrics))
+}
+
+fn ssp_seeds(
+    settings: Vec<ssp::Settings>,
+    workers: usize,
+    registry: &Registry,
+) -> anyhow::Result<Vec<ssp::Seed>> {
+    let metrics = ssp::Metrics::register(registry)?;
+    let seed = |settings: ssp::Settings| {
+        let id = settings.id.clone();
+        let tls = tls::client_config(settings.ca.as_deref()).with_context(|| format!("ssp.{id}.tls.ca"))?;
+        ssp::Seed::new(settings, workers, tls, &metrics).with_context(|| format!("ssp.{id}.url"))
+    };
+    settings.into_iter().map(seed).collect()
+}

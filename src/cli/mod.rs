@@ -1,8 +1,82 @@
-//! Flags and exit codes.
+//! Flags and exit codes; one file per subcommand, nothing but flags and calls.
 
+mod check;
+mod demo;
+mod hash;
+mod keygen;
+mod sandbox;
+mod serve;
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Puts UID2 identity into real-time bidding.
+#[derive(Debug, Parser)]
+#[command(name = "uid2-gateway", version = VERSION, about, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const VERSION: &str = match option_env!("UID2GW_COMMIT") {
+    Some(commit) => commit,
+    None => env!("CARGO_PKG_VERSION"),
+};
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway.
+    Serve(serve::Args),
+    /// Everything in one process: sandbox operator, three sandbox SSPs, the gateway, users and ad requests.
+    Demo(demo::Args),
+    /// Partners to run against.
+    #[command(subcommand)]
+    Sandbox(sandbox::Command),
+    /// Read a configuration and report every fault with file, line, column and key.
+    Check(check::Args),
+    /// Normalised form and base64 SHA-256 of an e-mail address or phone number.
+    Hash(hash::Args),
+    /// Make a random key and the line to put in the configuration.
+    Keygen(keygen::Args),
+}
+
+/// Exit code for a configuration that cannot be used.
+const BAD_CONFIG: u8 = 2;
 
 /// Runs the command line.
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let outcome = match Cli::parse().command {
+        Command::Serve(args) => serve::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Sandbox(command) => sandbox::run(command),
+        Command::Check(args) => check::run(&args),
+        Command::Hash(args) => hash::run(&args),
+        Command::Keygen(args) => keygen::run(&args),
+    };
+    outcome.unwrap_or_else(|fault| {
+        complain(&format!("{fault:#}"));
+        ExitCode::FAILURE
+    })
+}
+
+/// The environment, read once; everything below gets it as a map.
+fn environment() -> BTreeMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+/// A line for a person on stderr; a closed stderr is nobody's concern.
+fn complain(text: &str) {
+    writeln!(io::stderr(), "uid2-gateway: {text}").unwrap_or_default();
+}
+
+/// A result on stdout.
+fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
 }

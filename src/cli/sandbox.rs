@@ -1,0 +1,127 @@
+//! `sandbox operator` and `sandbox ssp`: partners to run against.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+
+use super::print;
+use super::serve::signalled;
+use crate::sandbox::operator::{self, Operator};
+use crate::sandbox::ssp::{self, Ssp};
+use crate::telemetry::log;
+use crate::time::Clock;
+use crate::uid2::Scope;
+
+/// Partners to run against.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// A UID2 operator that makes genuine tokens from public test credentials.
+    Operator(OperatorArgs),
+    /// A demand endpoint that checks what it receives, and bids.
+    Ssp(SspArgs),
+}
+
+/// A UID2 operator: the real salt, hash and encryption process, so that the official SDKs decrypt its tokens.
+///
+/// Endpoints: POST /v2/token/{generate,refresh,validate,client-generate}, /v2/key/{bidstream,sharing},
+/// /v2/identity/map, /v3/identity/map; GET /ops/healthcheck. Controls (plain JSON): POST /sandbox/clients,
+/// POST and DELETE /sandbox/optout, POST /sandbox/faults, POST /sandbox/lifetimes, GET /sandbox/stats.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  uid2-gateway sandbox operator --listen 127.0.0.1:8081 --seed 7")]
+pub(super) struct OperatorArgs {
+    /// Address to listen on.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8081")]
+    listen: SocketAddr,
+    /// Keys, IVs and nonces from this seed: two runs with one clock make the same tokens.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// uid2 or euid.
+    #[arg(long, value_enum, default_value = "uid2")]
+    scope: ScopeArg,
+    /// Faults and latency to start with (TOML, or JSON as for POST /sandbox/faults).
+    #[arg(long, value_name = "FILE")]
+    faults: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum ScopeArg {
+    Uid2,
+    Euid,
+}
+
+/// A demand endpoint: every POST is a bid request. It checks what it receives, bids or not, and keeps the requests.
+///
+/// Controls (plain JSON): GET /sandbox/last?n=1, GET /sandbox/stats, POST /sandbox/faults, POST /sandbox/reset.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  uid2-gateway sandbox ssp --listen 127.0.0.1:9001 --bid-rate 0.8 --latency uniform:5ms-30ms"
+)]
+pub(super) struct SspArgs {
+    /// Address to listen on.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9001")]
+    listen: SocketAddr,
+    /// Share of requests answered with a bid, 0 to 1.
+    #[arg(long, value_name = "P", default_value_t = 0.7)]
+    bid_rate: f64,
+    /// Time until the answer: 20ms, uniform:5ms-30ms or normal:20ms,5ms.
+    #[arg(long, value_name = "DIST", default_value = "0ms")]
+    latency: ssp::Latency,
+    /// Seed of bids, prices and latency.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Faults to start with (JSON, as for POST /sandbox/faults).
+    #[arg(long, value_name = "FILE")]
+    faults: Option<PathBuf>,
+}
+
+pub(super) fn run(command: Command) -> anyhow::Result<ExitCode> {
+    log::install(&log::Settings::default())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async {
+        match command {
+            Command::Operator(args) => run_operator(args).await,
+            Command::Ssp(args) => run_ssp(args).await,
+        }
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn run_operator(args: OperatorArgs) -> anyhow::Result<()> {
+    let scope = match args.scope {
+        ScopeArg::Uid2 => Scope::Uid2,
+        ScopeArg::Euid => Scope::Euid,
+    };
+    let mut settings = operator::Settings { seed: args.seed, ..operator::Settings::mock(scope) };
+    if let Some(file) = &args.faults {
+        let named = || format!("--faults {}", file.display());
+        let text = std::fs::read_to_string(file).with_context(named)?;
+        settings.faults = operator::faults::Curve::from_file_text(&text).with_context(named)?;
+    }
+    let listener =
+        TcpListener::bind(args.listen).await.with_context(|| format!("--listen {}", args.listen))?;
+    print(&format!("listening operator=http://{} scope={}\n", listener.local_addr()?, scope.as_str()))?;
+    operator::serve(Operator::new(settings, Clock::System), listener, signalled()).await;
+    Ok(())
+}
+
+async fn run_ssp(args: SspArgs) -> anyhow::Result<()> {
+    let mut settings = ssp::Settings {
+        bid_rate: args.bid_rate,
+        latency: args.latency,
+        seed: args.seed,
+        ..ssp::Settings::default()
+    };
+    if let Some(file) = &args.faults {
+        let named = || format!("--faults {}", file.display());
+        let text = std::fs::read(file).with_context(named)?;
+        settings.faults = ssp::faults::parse(&text).with_context(named)?;
+    }
+    let listener =
+        TcpListener::bind(args.listen).await.with_context(|| format!("--listen {}", args.listen))?;
+    print(&format!("listening ssp=http://{}/openrtb2/bid\n", listener.local_addr()?))?;
+    ssp::serve(Ssp::new(settings), listener, signalled()).await;
+    Ok(())
+}

@@ -1,0 +1,55 @@
+//! `serve`: the gateway.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{BAD_CONFIG, complain, environment, print};
+use crate::app::App;
+use crate::config;
+use crate::telemetry::log;
+
+/// Run the gateway until SIGTERM or SIGINT, then drain. Exit code 0 after a drain, 2 for a bad configuration.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  uid2-gateway serve --config deploy/gateway.toml")]
+pub(super) struct Args {
+    /// Configuration file (TOML).
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let (config, warnings) = match config::load(&args.config, &environment()) {
+        Ok(loaded) => loaded,
+        Err(faults) => {
+            complain(&format!("the configuration cannot be used\n{faults}"));
+            return Ok(ExitCode::from(BAD_CONFIG));
+        }
+    };
+    log::install(&config.log)?;
+    for warning in &warnings {
+        tracing::warn!("{warning}");
+    }
+    let running = App::build(config)?.start()?;
+    print(&format!(
+        "listening data=http://{} admin=http://{}\n",
+        running.data_address(),
+        running.admin_address()
+    ))?;
+    running.run_until(signalled(), signalled())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Returns at the next SIGTERM or SIGINT.
+pub(super) async fn signalled() {
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        complain("signals cannot be watched; end the process with SIGKILL");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+}
