@@ -1,0 +1,17 @@
+//! Integration tests: the real server over real sockets. One binary, so that linking happens once.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on has failed; helpers outside #[test] count too"
+)]
+#![expect(clippy::string_slice, reason = "a slice inside a character is a failed test, too")]
+#![expect(clippy::disallowed_methods, reason = "tests measure real time")]
+
+mod bytes;
+mod cli;
+mod limits;
+mod operator_faults;
+mod restart;
+mod scenarios;
+mod sdk;
+mod support;

@@ -1,0 +1,150 @@
+//! The real process: killed without warning it loses no login that was answered; told to stop it drains.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::json;
+use uid2_gateway::sandbox::operator::Settings as OperatorSettings;
+
+use crate::support::http::Http;
+use crate::support::scripted_ssp::{Script, ScriptedSsp};
+use crate::support::stack::{AUTH, Plan, operator};
+use crate::support::{binary, poll};
+
+/// A `serve` process; killed when the test ends, however it ends.
+struct Process {
+    child: Child,
+    data: SocketAddr,
+    admin: SocketAddr,
+}
+
+impl Process {
+    fn start(config: &std::path::Path) -> Self {
+        let mut child = Command::new(binary())
+            .args(["serve", "--config"])
+            .arg(config)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = |label: &str| -> SocketAddr {
+            let rest = line.split_once(label).unwrap_or_else(|| panic!("no {label} in {line:?}")).1;
+            rest.split_whitespace().next().unwrap().strip_prefix("http://").unwrap().parse().unwrap()
+        };
+        assert!(line.starts_with("listening "), "{line:?}");
+        let (data, admin) = (address("data="), address("admin="));
+        Self { child, data, admin }
+    }
+
+    fn kill(mut self) {
+        self.child.kill().unwrap(); // SIGKILL
+        self.child.wait().unwrap();
+    }
+
+    fn terminate(&self) {
+        let kill = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(kill.success());
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+struct Place {
+    folder: tempfile::TempDir,
+    config: std::path::PathBuf,
+}
+
+async fn place(drain_seconds: u32, ssp: &ScriptedSsp) -> Place {
+    let (_, operator_address) = operator(OperatorSettings::default()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let plan = Plan {
+        store: format!("kind = \"disk\"\npath = \"{}\"", folder.path().join("identities").display()),
+        ssps: vec![("alpha".into(), ssp.address, String::new())],
+        ..Plan::default()
+    };
+    let text = plan.toml(&format!("http://{operator_address}"));
+    let text = text.replace("drain_seconds = 0", &format!("drain_seconds = {drain_seconds}"));
+    let config = folder.path().join("gateway.toml");
+    std::fs::write(&config, text).unwrap();
+    Place { folder, config }
+}
+
+const BODY: &str = r#"{"id":"r","imp":[{"id":"1"}],"device":{"geo":{"country":"USA"}}}"#;
+
+async fn log_in(http: &Http, at: SocketAddr, user: usize) {
+    let body = json!({"user_id": format!("user-{user}"), "email": format!("user{user}@example.com")});
+    let answer = http.post(at, "/v1/identity", &[AUTH], body.to_string()).await;
+    assert_eq!((answer.status.as_u16(), &answer.json()["status"]), (200, &json!("success")), "{answer:?}");
+}
+
+async fn is_injected(http: &Http, process: &Process, ssp: &ScriptedSsp, user: usize) -> bool {
+    let user = format!("user-{user}");
+    let headers = [AUTH, ("x-publisher-user-id", user.as_str())];
+    http.post(process.data, "/openrtb2/auction", &headers, BODY).await;
+    String::from_utf8_lossy(&ssp.last().body).contains("uidapi.com")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigkill_loses_no_answered_login() {
+    const USERS: usize = 60;
+    let ssp = ScriptedSsp::start(Script::default()).await;
+    let place = place(0, &ssp).await;
+    let http = Http::default();
+    let first = Process::start(&place.config);
+    futures_util::future::join_all((0..USERS).map(|user| log_in(&http, first.data, user))).await;
+    let logout = http.send(http::Method::DELETE, (first.data, "/v1/identity/user-0"), &[AUTH], "").await;
+    assert_eq!(logout.status, 204);
+    first.kill();
+
+    let http = Http::default();
+    let second = Process::start(&place.config);
+    for user in 1..USERS {
+        // A cold record may take longer than the identity budget; the next request has it.
+        poll::until(&format!("user {user} after the restart"), async || {
+            is_injected(&http, &second, &ssp, user).await.then_some(())
+        })
+        .await;
+    }
+    assert!(!is_injected(&http, &second, &ssp, 0).await, "a logout that was answered was lost");
+    second.kill();
+    drop(place.folder);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigterm_turns_unready_at_once_serves_on_and_exits_0() {
+    let ssp = ScriptedSsp::start(Script::default()).await;
+    let place = place(1, &ssp).await;
+    let http = Http::default();
+    let mut process = Process::start(&place.config);
+    assert_eq!(http.get(process.admin, "/readyz", &[]).await.status, 200);
+    process.terminate();
+    poll::until("/readyz to say no", async || {
+        (http.get(process.admin, "/readyz", &[]).await.status == 503).then_some(())
+    })
+    .await;
+    assert_eq!(http.get(process.admin, "/livez", &[]).await.status, 200);
+    let served = http.post(process.data, "/openrtb2/auction", &[AUTH], BODY).await;
+    assert_eq!(served.status, 204, "requests are served during the drain");
+    let status = poll::until("the process to end", async || process.child.try_wait().unwrap()).await;
+    assert_eq!(status.code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_process_on_the_same_store_says_so() {
+    let ssp = ScriptedSsp::start(Script::default()).await;
+    let place = place(0, &ssp).await;
+    let first = Process::start(&place.config);
+    let second = Command::new(binary()).args(["serve", "--config"]).arg(&place.config).output().unwrap();
+    let told = String::from_utf8_lossy(&second.stderr);
+    assert_eq!(second.status.code(), Some(1), "{told}");
+    assert!(told.contains("identities"), "the store's path is named: {told}");
+    first.kill();
+}

@@ -1,0 +1,18 @@
+//! What the tests share: a stack of real servers on loopback, an HTTP client, bounded polls.
+
+pub(crate) mod http;
+pub(crate) mod poll;
+pub(crate) mod scripted_ssp;
+pub(crate) mod stack;
+
+use std::path::{Path, PathBuf};
+
+/// A file or folder of the repository.
+pub(crate) fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// The gateway's own binary.
+pub(crate) fn binary() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_uid2-gateway"))
+}
