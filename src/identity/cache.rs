@@ -4,22 +4,32 @@
 
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::time::Duration;
 
 use moka::ops::compute::Op;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use super::{Absence, Denial, Settings};
+use crate::net::backoff::full_jitter;
 use crate::store::RecordKey;
 use crate::time::UnixMillis;
-use crate::uid2::{AdvertisingToken, Environment, Times};
+use crate::uid2::{AdvertisingToken, Environment, Phase, Times};
 
 /// moka's own share of an entry, bytes (measured: about 370).
 const OVERHEAD: u32 = 400;
 
 /// Weight of a typical token entry, for the bound by number.
 const TYPICAL: u64 = 700;
+
+/// How long a taken refresh stays taken when nobody reports back, milliseconds: a flight may end without one (it only
+/// read, the store failed, it panicked), and the token must not stay unrefreshed for that.
+const LEASE_MS: i64 = 60_000;
+
+/// First pause after a failed refresh; it doubles.
+const BACKOFF_BASE: Duration = Duration::from_secs(1);
+const BACKOFF_CAP: Duration = Duration::from_mins(1);
 
 /// What is known of one key.
 #[derive(Debug)]
@@ -32,7 +42,11 @@ pub(super) struct Entry {
 #[derive(Debug)]
 pub(super) enum What {
     Token(Token),
-    Denied(Denial),
+    /// Nobody may represent the user until then.
+    Denied {
+        why: Denial,
+        until: UnixMillis,
+    },
     /// Nothing to send until then; asked again afterwards.
     Nothing {
         why: Absence,
@@ -46,35 +60,43 @@ pub(super) struct Token {
     pub(super) text: Arc<AdvertisingToken>,
     pub(super) times: Times,
     pub(super) environment: Environment,
-    /// A refresh is on its way.
-    pub(super) refreshing: AtomicBool,
-    /// No refresh before this moment (back-off), milliseconds.
-    pub(super) not_before: AtomicI64,
+    /// The identifier behind it: its opt-out counts for everybody who has it.
+    pub(super) dii: Option<RecordKey>,
+    /// No refresh before this moment, milliseconds: one is on its way, or the last one failed.
+    next_try: AtomicI64,
     /// Refreshes that failed in a row.
-    pub(super) failures: AtomicU32,
+    failures: AtomicU32,
 }
 
 impl Token {
-    pub(super) fn new(token: AdvertisingToken, times: Times, environment: Environment) -> Self {
-        Self {
-            text: Arc::new(token),
-            times,
-            environment,
-            refreshing: AtomicBool::new(false),
-            not_before: AtomicI64::new(i64::MIN),
-            failures: AtomicU32::new(0),
-        }
+    pub(super) fn new(
+        token: AdvertisingToken,
+        times: Times,
+        environment: Environment,
+        dii: Option<RecordKey>,
+    ) -> Self {
+        let (next_try, failures) = (AtomicI64::new(i64::MIN), AtomicU32::new(0));
+        Self { text: Arc::new(token), times, environment, dii, next_try, failures }
     }
 
-    /// Takes the right to refresh; whoever gets it must give it back or replace the entry.
+    /// Takes the right to refresh, for a while: one caller gets it.
     pub(super) fn take_refresh(&self, now: UnixMillis) -> bool {
-        now.0 >= self.not_before.load(Ordering::Acquire) && !self.refreshing.swap(true, Ordering::AcqRel)
+        let free_from = self.next_try.load(Ordering::Acquire);
+        let lease = now.plus(LEASE_MS).0;
+        let take = || self.next_try.compare_exchange(free_from, lease, Ordering::AcqRel, Ordering::Relaxed);
+        now.0 >= free_from && take().is_ok()
     }
 
-    /// Gives it back: no refresh before `then`.
+    /// No refresh before `then`.
     pub(super) fn put_off(&self, then: UnixMillis) {
-        self.not_before.store(then.0, Ordering::Release);
-        self.refreshing.store(false, Ordering::Release);
+        self.next_try.store(then.0, Ordering::Release);
+    }
+
+    /// A refresh failed: the next one after a pause that grows.
+    pub(super) fn back_off(&self, now: UnixMillis, random: u64) {
+        let failures = self.failures.fetch_add(1, Ordering::AcqRel);
+        let pause = full_jitter(failures, BACKOFF_BASE, BACKOFF_CAP, random).as_millis();
+        self.put_off(now.plus(i64::try_from(pause).unwrap_or(i64::MAX)));
     }
 }
 
@@ -98,7 +120,10 @@ impl Hasher for KeyHasher {
 }
 
 /// The cache.
-pub(super) struct HotCache(Cache<RecordKey, Arc<Entry>, BuildHasherDefault<KeyHasher>>);
+pub(super) struct HotCache {
+    entries: Cache<RecordKey, Arc<Entry>, BuildHasherDefault<KeyHasher>>,
+    margin_ms: i64,
+}
 
 impl HotCache {
     pub(super) fn new(settings: &Settings) -> Self {
@@ -108,37 +133,50 @@ impl HotCache {
             .weigher(|_, entry: &Arc<Entry>| entry.weight())
             .eviction_policy(EvictionPolicy::lru())
             .build_with_hasher(BuildHasherDefault::default());
-        Self(cache)
+        Self { entries: cache, margin_ms: settings.expiry_margin_ms }
     }
 
     pub(super) fn find(&self, key: &RecordKey) -> Option<Arc<Entry>> {
-        self.0.get(key)
+        self.entries.get(key)
     }
 
     /// Puts an entry in unless what is there is of a newer generation: a late answer loses against a login, logout
     /// or opt-out that was faster. Returns what is there afterwards.
-    pub(super) fn insert(&self, key: RecordKey, entry: Entry) -> Arc<Entry> {
-        let entry = Arc::new(entry);
-        let done = self.0.entry(key).and_compute_with(|present| match present {
-            Some(present) if present.value().beats(&entry) => Op::Nop,
-            _ => Op::Put(Arc::clone(&entry)),
+    pub(super) fn insert(&self, key: RecordKey, entry: Entry, now: UnixMillis) -> Arc<Entry> {
+        let mut entry = Arc::new(entry);
+        let done = self.entries.entry(key).and_compute_with(|present| match present {
+            Some(present) if present.value().beats(&entry, now, self.margin_ms) => Op::Nop,
+            Some(present) => {
+                // What says that there is nothing takes over the generation: an old answer may still be on its way.
+                if let Some(entry) = Arc::get_mut(&mut entry) {
+                    entry.generation = entry.generation.max(present.value().generation);
+                }
+                Op::Put(Arc::clone(&entry))
+            }
+            None => Op::Put(Arc::clone(&entry)),
         });
         done.into_entry().map_or(entry, moka::Entry::into_value)
     }
 
     /// Forgets an entry that no longer says anything.
     pub(super) fn forget(&self, key: &RecordKey) {
-        self.0.invalidate(key);
+        self.entries.invalidate(key);
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (Arc<RecordKey>, Arc<Entry>)> + '_ {
-        self.0.iter()
+    /// Whether an entry says nothing any more at `now`.
+    pub(super) fn is_over(&self, entry: &Entry, now: UnixMillis) -> bool {
+        entry.is_over(now, self.margin_ms)
+    }
+
+    /// Keys of the entries that say nothing any more. Walks through everything: not for a runtime thread.
+    pub(super) fn over(&self, now: UnixMillis) -> Vec<RecordKey> {
+        self.entries.iter().filter(|(_, entry)| self.is_over(entry, now)).map(|(key, _)| *key).collect()
     }
 
     /// Entries and their weight, after moka has tidied up.
     pub(super) fn size(&self) -> (u64, u64) {
-        self.0.run_pending_tasks();
-        (self.0.entry_count(), self.0.weighted_size())
+        self.entries.run_pending_tasks();
+        (self.entries.entry_count(), self.entries.weighted_size())
     }
 }
 
@@ -146,25 +184,33 @@ impl Entry {
     fn weight(&self) -> u32 {
         let payload = match &self.what {
             What::Token(token) => token.text.as_str().len() + size_of::<AdvertisingToken>(),
-            What::Denied(_) | What::Nothing { .. } => 0,
+            What::Denied { .. } | What::Nothing { .. } => 0,
         };
         let bytes = size_of::<RecordKey>() + size_of::<Self>() + payload;
         OVERHEAD.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX))
     }
 
-    /// What stands here stays when `other` comes later: it is newer, or the same token with its back-off.
-    fn beats(&self, other: &Self) -> bool {
-        let same = matches!((&self.what, &other.what), (What::Token(_), What::Token(_)));
-        self.generation > other.generation || (self.generation == other.generation && same)
+    /// What stands here stays when `other` comes later: it is newer, a marker of the same generation, or the same
+    /// token with its back-off.
+    fn beats(&self, other: &Self, now: UnixMillis, margin_ms: i64) -> bool {
+        if matches!(other.what, What::Nothing { .. }) && self.is_over(now, margin_ms) {
+            return false;
+        }
+        let at_least_as_good = match (&self.what, &other.what) {
+            (What::Token(ours), What::Token(theirs)) => {
+                ours.times.identity_expires >= theirs.times.identity_expires
+            }
+            (What::Denied { .. }, What::Token(_) | What::Nothing { .. }) => true,
+            _ => false,
+        };
+        self.generation > other.generation || (self.generation == other.generation && at_least_as_good)
     }
 
-    /// Says nothing any more at `now`.
-    pub(super) fn is_over(&self, now: UnixMillis) -> bool {
+    /// Says nothing any more at `now`: a lapsed token is looked up in the store, with what may renew it.
+    fn is_over(&self, now: UnixMillis, margin_ms: i64) -> bool {
         match &self.what {
-            What::Token(token) => token.times.refresh_expires <= now && token.times.identity_expires <= now,
-            What::Nothing { until, .. } => *until <= now,
-            // A marker must outlive every answer that may still be on its way; LRU takes it when there is no room.
-            What::Denied(_) => false,
+            What::Token(token) => matches!(token.times.phase(now, margin_ms), Phase::Lapsed | Phase::Dead),
+            What::Nothing { until, .. } | What::Denied { until, .. } => *until <= now,
         }
     }
 }
@@ -172,6 +218,8 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const NOW: UnixMillis = UnixMillis(5);
 
     fn cache(settings: &Settings) -> HotCache {
         HotCache::new(settings)
@@ -181,29 +229,75 @@ mod tests {
         RecordKey::from_bytes([n; 32])
     }
 
-    fn entry(generation: u64, what: What) -> Entry {
-        Entry { generation, what }
-    }
-
     fn nothing(until: i64) -> What {
         What::Nothing { why: Absence::Operator, until: UnixMillis(until) }
     }
 
+    fn logged_out(until: i64) -> What {
+        What::Denied { why: Denial::LoggedOut, until: UnixMillis(until) }
+    }
+
+    fn token(text: &str, identity_expires: i64) -> What {
+        let times = Times {
+            refresh_from: UnixMillis(0),
+            identity_expires: UnixMillis(identity_expires),
+            refresh_expires: UnixMillis(identity_expires),
+        };
+        What::Token(Token::new(AdvertisingToken::parse(text).unwrap(), times, Environment::Local, None))
+    }
+
+    /// Puts all of them in, one after the other, and shows what is there in the end.
+    fn after<const N: usize>(entries: [(u64, What); N]) -> (u64, String) {
+        let cache = cache(&Settings { expiry_margin_ms: 0, ..Settings::default() });
+        for (generation, what) in entries {
+            cache.insert(key(1), Entry { generation, what }, NOW);
+        }
+        let entry = cache.find(&key(1)).unwrap();
+        let shown = match &entry.what {
+            What::Token(token) => token.text.as_str().to_owned(),
+            What::Denied { .. } => "denied".into(),
+            What::Nothing { .. } => "nothing".into(),
+        };
+        (entry.generation, shown)
+    }
+
+    fn is(generation: u64, shown: &str) -> (u64, String) {
+        (generation, shown.to_owned())
+    }
+
     #[test]
     fn an_older_generation_loses_whenever_it_comes() {
-        let cache = cache(&Settings::default());
-        cache.insert(key(1), entry(5, What::Denied(Denial::LoggedOut)));
-        cache.insert(key(1), entry(4, nothing(9)));
-        assert!(matches!(cache.find(&key(1)).unwrap().what, What::Denied(Denial::LoggedOut)));
-        cache.insert(key(1), entry(6, nothing(9)));
-        assert!(matches!(cache.find(&key(1)).unwrap().what, What::Nothing { .. }));
+        assert_eq!(after([(5, logged_out(9)), (4, token("A4", 9))]), is(5, "denied"));
+        assert_eq!(after([(5, token("A5", 9)), (4, token("A4", 99))]), is(5, "A5"));
+        assert_eq!(after([(5, token("A5", 9)), (0, nothing(9))]), is(5, "A5"));
+        assert_eq!(after([(5, logged_out(9)), (6, token("A6", 9))]), is(6, "A6"));
+    }
+
+    #[test]
+    fn within_a_generation_a_marker_wins_and_then_the_longer_life() {
+        assert_eq!(after([(5, token("A5", 9)), (5, logged_out(9))]), is(5, "denied"));
+        assert_eq!(after([(5, logged_out(9)), (5, token("A5", 9))]), is(5, "denied"));
+        assert_eq!(after([(5, token("A5a", 9)), (5, token("A5b", 10))]), is(5, "A5b"));
+        assert_eq!(after([(5, token("A5a", 9)), (5, token("A5b", 9))]), is(5, "A5a"));
+    }
+
+    #[test]
+    fn what_is_over_gives_way_to_nothing_and_leaves_its_generation() {
+        assert_eq!(after([(5, token("A5", 5)), (0, nothing(9))]), is(5, "nothing"));
+        assert_eq!(
+            after([(5, token("A5", 6)), (0, nothing(9))]),
+            is(5, "A5"),
+            "one millisecond before its end"
+        );
+        assert_eq!(after([(5, logged_out(5)), (0, nothing(9))]), is(5, "nothing"));
+        assert_eq!(after([(5, token("A5", 5)), (0, nothing(9)), (4, token("A4", 9))]), is(5, "nothing"));
     }
 
     #[test]
     fn it_is_bounded_and_a_fresh_entry_is_never_turned_away() {
         let cache = cache(&Settings { cache_entries: 10, ..Settings::default() });
         for n in 0..100 {
-            cache.insert(key(n), entry(1, nothing(9)));
+            cache.insert(key(n), Entry { generation: 1, what: nothing(9) }, NOW);
         }
         let (entries, bytes) = cache.size();
         assert!(bytes <= 10 * TYPICAL && entries > 0, "{entries} entries, {bytes} bytes");
@@ -213,16 +307,26 @@ mod tests {
 
     #[test]
     fn one_refresh_at_a_time_and_none_before_its_time() {
-        let times = Times {
-            refresh_from: UnixMillis(0),
-            identity_expires: UnixMillis(10),
-            refresh_expires: UnixMillis(20),
-        };
-        let token = Token::new(AdvertisingToken::parse("A4AAAA").unwrap(), times, Environment::Local);
+        let What::Token(token) = token("A4AAAA", 10) else { unreachable!() };
         assert!(token.take_refresh(UnixMillis(5)));
         assert!(!token.take_refresh(UnixMillis(5)));
+        assert!(!token.take_refresh(UnixMillis(5 + LEASE_MS - 1)));
+        assert!(token.take_refresh(UnixMillis(5 + LEASE_MS)), "nobody reported back");
         token.put_off(UnixMillis(8));
         assert!(!token.take_refresh(UnixMillis(7)));
         assert!(token.take_refresh(UnixMillis(8)));
+    }
+
+    #[test]
+    fn pauses_grow_to_a_minute() {
+        let What::Token(token) = token("A4AAAA", 10) else { unreachable!() };
+        let pauses: Vec<i64> = (0..9)
+            .map(|_| {
+                token.back_off(UnixMillis(0), u64::MAX);
+                token.next_try.load(Ordering::Acquire)
+            })
+            .collect();
+        assert!(pauses.is_sorted() && pauses.first() < pauses.last(), "{pauses:?}");
+        assert!(pauses.iter().all(|pause| *pause <= 60_000), "{pauses:?}");
     }
 }

@@ -62,6 +62,13 @@ impl KnownKeys {
         }
     }
 
+    /// All of them.
+    pub(super) fn extend(&self, keys: &[RecordKey]) {
+        for key in keys {
+            self.insert(key);
+        }
+    }
+
     /// More keys than it was made for: false positives grow from here on.
     pub(super) fn is_full(&self) -> bool {
         let filters = self.0.read().unwrap_or_else(PoisonError::into_inner);
@@ -69,20 +76,28 @@ impl KnownKeys {
     }
 
     /// Fills a larger one beside the current one, then takes its place. Blocks on the disk.
+    ///
+    /// Whoever writes a record inserts its key after the write too: a key that came before `next` was set and a record
+    /// that came after it was passed by would leave the user unknown.
     pub(super) fn rebuild(&self, store: &Store) -> Result<(), StoreError> {
-        let larger = {
-            let mut filters = self.0.write().unwrap_or_else(PoisonError::into_inner);
-            let larger = Arc::new(Bits::empty(filters.current.room.saturating_mul(2)));
-            filters.next = Some(Arc::clone(&larger));
-            larger
-        };
+        // Made before the lock is taken, and the old one dropped after it: readers never wait for memory.
+        let larger = Arc::new(Bits::empty(self.room().saturating_mul(2)));
+        self.change(|filters| filters.next = Some(Arc::clone(&larger)));
         let filled = larger.fill(store);
-        let mut filters = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        filters.next = None;
-        if filled.is_ok() {
-            filters.current = larger;
-        }
+        let next = filled.is_ok().then_some(larger);
+        let _old = self.change(|filters| {
+            let larger = next.map(|next| std::mem::replace(&mut filters.current, next));
+            (larger, filters.next.take())
+        });
         filled
+    }
+
+    fn room(&self) -> u64 {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).current.room
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Filters) -> T) -> T {
+        change(&mut self.0.write().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -130,6 +145,10 @@ impl Bits {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::Secret;
+    use crate::store;
+    use crate::telemetry::Registry;
+    use crate::time::{Clock, UnixMillis};
 
     fn key(n: u64) -> RecordKey {
         use sha2::{Digest, Sha256};
@@ -144,6 +163,31 @@ mod tests {
         let false_positives = (100_000..200_000).filter(|n| known.contains(&key(*n))).count();
         assert!(false_positives < 300, "{false_positives} of 100,000");
         assert!(!known.is_full());
+    }
+
+    #[tokio::test]
+    async fn a_rebuilt_filter_is_larger_and_knows_the_same() {
+        let settings = store::Settings {
+            kind: store::Kind::Memory,
+            encryption_key: Secret::new([1; 32]),
+            previous_keys: Vec::new(),
+            queue: 64,
+        };
+        let clock = Clock::manual(UnixMillis(0));
+        let metrics = store::Metrics::register(&Registry::new()).unwrap();
+        let store = Store::open(settings, clock, metrics).unwrap();
+        let known = KnownKeys::of(Bits { room: 10, ..Bits::empty(0) });
+        let keys: Vec<RecordKey> = (0..100).map(key).collect();
+        known.extend(&keys);
+        store.opt_out(keys.clone(), UnixMillis(0), UnixMillis(9)).await.unwrap();
+        known.insert(&key(1_000)); // in no record any more
+        assert!(known.is_full());
+        known.rebuild(&store).unwrap();
+        assert!(keys.iter().all(|key| known.contains(key)));
+        assert!(!known.contains(&key(1_000)) && !known.is_full());
+        store.close().await.unwrap();
+        assert!(known.rebuild(&store).is_err());
+        assert!(keys.iter().all(|key| known.contains(key)), "a rebuild that fails changes nothing");
     }
 
     #[test]

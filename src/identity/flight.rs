@@ -31,6 +31,7 @@ pub(super) enum Boarding {
 pub(super) struct Pilot {
     key: RecordKey,
     waiters: Arc<Mutex<Waiters>>,
+    landed: bool,
 }
 
 impl Flights {
@@ -50,7 +51,8 @@ impl Flights {
             return Boarding::Full;
         }
         waiters.insert(key, vec![sender]);
-        Boarding::First(Pilot { key, waiters: Arc::clone(&self.waiters) }, receiver)
+        let pilot = Pilot { key, waiters: Arc::clone(&self.waiters), landed: false };
+        Boarding::First(pilot, receiver)
     }
 
     /// How many are under way.
@@ -68,15 +70,19 @@ impl Pilot {
     }
 
     /// Ends the flight and tells everybody who waits.
-    pub(super) fn land(self, resolution: &Resolution) {
+    pub(super) fn land(mut self, resolution: &Resolution) {
         let waiting = lock(&self.waiters).remove(&self.key).unwrap_or_default();
+        // From here on the key may have a new flight, which is not ours to end.
+        self.landed = true;
         answer(waiting, resolution);
     }
 }
 
 impl Drop for Pilot {
     fn drop(&mut self) {
-        lock(&self.waiters).remove(&self.key);
+        if !self.landed {
+            lock(&self.waiters).remove(&self.key);
+        }
     }
 }
 
@@ -93,6 +99,9 @@ fn lock(waiters: &Mutex<Waiters>) -> std::sync::MutexGuard<'_, Waiters> {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Wake, Waker};
+
     use super::*;
     use crate::identity::Absence;
 
@@ -111,6 +120,30 @@ mod tests {
             assert!(matches!(waiter.try_recv(), Ok(Resolution::Absent(Absence::Operator))));
         }
         assert!(matches!(flights.board(key(2)), Boarding::First(..)));
+    }
+
+    /// Boards the key anew in the moment in which an answer arrives.
+    struct Eager(Arc<Flights>, Mutex<Option<Boarding>>);
+
+    impl Wake for Eager {
+        fn wake(self: Arc<Self>) {
+            *self.1.lock().unwrap() = Some(self.0.board(key(1)));
+        }
+    }
+
+    #[test]
+    fn a_landing_does_not_end_the_next_flight() {
+        let flights = Arc::new(Flights::new(1));
+        let Boarding::First(pilot, mut waiter) = flights.board(key(1)) else { panic!("not the first") };
+        let eager = Arc::new(Eager(Arc::clone(&flights), Mutex::default()));
+        let waker = Waker::from(Arc::clone(&eager));
+        assert!(Pin::new(&mut waiter).poll(&mut Context::from_waker(&waker)).is_pending());
+        pilot.land(&Resolution::Absent(Absence::Operator));
+        let next = eager.1.lock().unwrap().take();
+        assert!(matches!(next, Some(Boarding::First(..))));
+        assert_eq!(flights.under_way(), 1);
+        drop(next);
+        assert_eq!(flights.under_way(), 0);
     }
 
     #[test]

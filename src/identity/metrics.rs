@@ -53,7 +53,7 @@ impl Metrics {
                 "From refresh_from to the refreshed record.",
                 life,
             )?,
-            refresh_queue: registry.gauge("refresh_queue", "Look-ups and refreshes under way.")?,
+            refresh_queue: registry.gauge("refresh_queue", "Refreshes under way.")?,
         })
     }
 

@@ -11,6 +11,7 @@
 //! every late answer: records carry a generation, writes compare it, and the cache keeps the newer one.
 
 mod cache;
+mod current;
 mod filter;
 mod flight;
 mod metrics;
@@ -26,14 +27,16 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
+use crate::net::permit::Permits;
 use crate::operator::{self, Credentials, OperatorClient};
 use crate::store::{RecordKey, Store, StoreError, Tenant};
 use crate::time::Clock;
 use crate::uid2::{AdvertisingToken, Environment, Scope};
 
 pub use crate::store::Origin;
+pub use current::{Phase, Status, TokenAnswer};
 pub use metrics::Metrics;
-pub use session::{Login, LoginAnswer, LoginError, Phase, Status, TokenAnswer};
+pub use session::{Login, LoginAnswer, LoginError};
 
 use cache::HotCache;
 use filter::KnownKeys;
@@ -52,7 +55,8 @@ pub struct Settings {
     pub cache_bytes: u64,
     /// How long an operator's opt-out is remembered, days.
     pub optout_days: u32,
-    /// Look-ups and refreshes under way at once; one more is `busy`.
+    /// Look-ups and refreshes under way at once; one more is `busy`. At most half of them are refreshes, so that an
+    /// operator which hangs leaves room for tokens that only need the store.
     pub max_flights: usize,
 }
 
@@ -200,6 +204,7 @@ struct Inner {
     cache: HotCache,
     known: KnownKeys,
     flights: Flights,
+    refreshes: Permits,
     control: Handle,
 }
 
@@ -210,7 +215,9 @@ impl Identities {
         let known = KnownKeys::load(&store)?;
         let cache = HotCache::new(&settings);
         let flights = Flights::new(settings.max_flights);
-        let inner = Inner { settings, store, operator, clock, metrics, cache, known, flights, control };
+        let refreshes = Permits::with_gauge((settings.max_flights / 2).max(1), metrics.refresh_queue.clone());
+        let inner =
+            Inner { settings, store, operator, clock, metrics, cache, known, flights, refreshes, control };
         let identities = Self(Arc::new(inner));
         sweeper::start(&identities.0);
         Ok(identities)

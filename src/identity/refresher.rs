@@ -1,21 +1,15 @@
 //! Refresh: new token, new refresh token, new key, written as one. A late answer loses against whoever was faster.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::cache::{Entry, What};
 use super::resolver::random;
 use super::{Absence, Denial, How, Inner, Publisher, Resolution};
-use crate::net::backoff::full_jitter;
-use crate::operator::Minted;
+use crate::operator::{Fault, Minted};
 use crate::privacy::Consent;
 use crate::store::{Draft, Expect, Record, RecordKey, State, Written};
 use crate::time::UnixMillis;
-use crate::uid2::Identity;
-
-/// First pause after a failed refresh; it doubles.
-const BACKOFF_BASE: Duration = Duration::from_secs(1);
-const BACKOFF_CAP: Duration = Duration::from_mins(1);
+use crate::uid2::{Identity, Phase};
 
 /// A day, milliseconds.
 pub(super) const DAY_MS: i64 = 86_400_000;
@@ -28,59 +22,21 @@ pub(super) enum Refreshed {
     Overtaken,
     /// The user opted out meanwhile.
     OptedOut,
-    /// This refresh token is spent: it will never be answered.
-    Rejected,
+    /// This refresh token is spent: it will never be answered. The record as it stands now.
+    Rejected(Record),
+    /// Too many refreshes are under way; later.
+    Busy,
     /// The operator failed; later.
-    Failed,
+    Failed(Fault),
+}
+
+/// Whether a record's refresh token was rejected. Such a record is kept no longer than its token can be sent, so that
+/// neither a restart nor an empty cache asks with it again.
+pub(super) fn is_spent(record: &Record) -> bool {
+    matches!(&record.state, State::Active(identity) if record.keep_until < identity.times.refresh_expires)
 }
 
 impl Inner {
-    /// The token is valid and goes on being used; the refresh happens beside it.
-    pub(super) async fn refresh_due(
-        &self,
-        publisher: &Publisher,
-        key: RecordKey,
-        record: Record,
-        consent: Consent,
-    ) -> Resolution {
-        let present = self.keep(key, &record, How::Due);
-        let generation = record.generation;
-        match self.refresh(publisher, key, record, consent).await {
-            Refreshed::Renewed(renewed) => self.keep(key, &renewed, How::Refreshed),
-            Refreshed::OptedOut => Resolution::Denied(Denial::OptedOut),
-            Refreshed::Overtaken => {
-                self.put_off(&key, generation, self.clock.now());
-                present
-            }
-            Refreshed::Rejected => {
-                self.put_off(&key, generation, UnixMillis(i64::MAX));
-                present
-            }
-            Refreshed::Failed => {
-                self.back_off(&key, generation);
-                present
-            }
-        }
-    }
-
-    /// The token is not valid any more: no token without a refresh.
-    pub(super) async fn refresh_lapsed(
-        &self,
-        publisher: &Publisher,
-        key: RecordKey,
-        record: Record,
-        consent: Consent,
-    ) -> Resolution {
-        let generation = record.generation;
-        match self.refresh(publisher, key, record, consent).await {
-            Refreshed::Renewed(renewed) => self.keep(key, &renewed, How::Refreshed),
-            Refreshed::OptedOut => Resolution::Denied(Denial::OptedOut),
-            Refreshed::Overtaken => Resolution::Absent(Absence::Lapsed),
-            Refreshed::Rejected => self.nothing(key, generation, Absence::Dead),
-            Refreshed::Failed => self.nothing(key, generation, Absence::Operator),
-        }
-    }
-
     /// One call to the operator, and its outcome made durable. Whoever calls holds the key's flight.
     pub(super) async fn refresh(
         &self,
@@ -90,17 +46,31 @@ impl Inner {
         _consent: Consent,
     ) -> Refreshed {
         let State::Active(identity) = &record.state else { return Refreshed::Overtaken };
-        let minted = match self.operator.refresh(&publisher.credentials, identity).await {
-            Ok(minted) => minted,
+        let Some(_permit) = self.refreshes.try_take() else { return Refreshed::Busy };
+        match self.operator.refresh(&publisher.credentials, identity).await {
+            Ok(Minted::Identity(renewed)) => self.renew(key, record, renewed).await,
+            Ok(Minted::OptedOut) => self.opt_out(key, record).await,
+            Ok(Minted::InsufficientConsent) => self.spend(key, record).await,
             Err(error) => {
                 tracing::debug!(fault = error.fault.as_str(), "refresh failed");
-                return if error.fault.is_final() { Refreshed::Rejected } else { Refreshed::Failed };
+                if error.fault.is_final() {
+                    self.spend(key, record).await
+                } else {
+                    Refreshed::Failed(error.fault)
+                }
             }
-        };
-        match minted {
-            Minted::Identity(renewed) => self.renew(key, record, renewed).await,
-            Minted::OptedOut => self.opt_out(key, record).await,
-            Minted::InsufficientConsent => Refreshed::Rejected,
+        }
+    }
+
+    /// What a refresh of the record of `generation` means for requests, cached.
+    pub(super) async fn settle(&self, key: RecordKey, generation: u64, refreshed: &Refreshed) -> Resolution {
+        match refreshed {
+            Refreshed::Renewed(record) => self.keep(key, record, How::Refreshed),
+            Refreshed::OptedOut => Resolution::Denied(Denial::OptedOut),
+            Refreshed::Overtaken => self.read_again(key).await,
+            Refreshed::Rejected(record) => self.spent(key, record),
+            Refreshed::Busy => self.later(key, generation, Absence::Busy),
+            Refreshed::Failed(_) => self.later(key, generation, Absence::Operator),
         }
     }
 
@@ -109,17 +79,51 @@ impl Inner {
         if let State::Active(old) = &record.state {
             self.observe(old, record.written, now);
         }
-        let expected = Expect::Generation(record.generation);
+        let generation = record.generation;
         let keep_until = renewed.times.refresh_expires;
         let draft = Draft { state: State::Active(renewed), keep_until, ..record.into() };
-        match self.store.write(key, expected, draft.clone()).await {
+        match self.store.write(key, Expect::Generation(generation), draft.clone()).await {
             Ok(Written::Stored { generation }) => Refreshed::Renewed(record_of(draft, generation, now)),
             Ok(Written::Lost { .. }) => Refreshed::Overtaken,
             Err(fault) => {
-                // The old refresh token lives on in the store, so nothing is lost; this process tries again later.
+                // This process sends the new token all the same. The old refresh token lives on in the store.
                 tracing::warn!(error = %fault, "a refreshed identity could not be stored");
-                Refreshed::Failed
+                Refreshed::Renewed(record_of(draft, generation, now))
             }
+        }
+    }
+
+    /// The refresh token is worth nothing any more: the record ends with its token, which is now if that lapsed.
+    async fn spend(&self, key: RecordKey, record: Record) -> Refreshed {
+        let State::Active(identity) = &record.state else { return Refreshed::Overtaken };
+        let now = self.clock.now();
+        let times = identity.times;
+        let last_use = times.identity_expires.plus(self.settings.expiry_margin_ms.saturating_neg());
+        let last_use = last_use.min(times.refresh_expires.plus(-1));
+        let generation = record.generation;
+        let draft = Draft { keep_until: last_use.max(now), ..record.into() };
+        match self.store.write(key, Expect::Generation(generation), draft.clone()).await {
+            Ok(Written::Stored { generation }) => Refreshed::Rejected(record_of(draft, generation, now)),
+            Ok(Written::Lost { .. }) => Refreshed::Overtaken,
+            Err(fault) => {
+                tracing::warn!(error = %fault, "a rejected refresh could not be noted");
+                Refreshed::Rejected(record_of(draft, generation, now))
+            }
+        }
+    }
+
+    fn spent(&self, key: RecordKey, record: &Record) -> Resolution {
+        let State::Active(identity) = &record.state else { return Resolution::Absent(Absence::Dead) };
+        match identity.times.phase(self.clock.now(), self.settings.expiry_margin_ms) {
+            Phase::Fresh | Phase::Due => {
+                let present = self.keep(key, record, How::Due);
+                // When the note could not be written, the entry is the old one.
+                if let Some(What::Token(token)) = self.cache.find(&key).as_deref().map(|entry| &entry.what) {
+                    token.put_off(UnixMillis(i64::MAX));
+                }
+                present
+            }
+            Phase::Lapsed | Phase::Dead => self.nothing(key, record.generation, Absence::Dead),
         }
     }
 
@@ -128,14 +132,15 @@ impl Inner {
         let now = self.clock.now();
         let until = now.plus(i64::from(self.settings.optout_days) * DAY_MS);
         let generation = record.generation;
+        let marker = || What::Denied { why: Denial::OptedOut, until };
         // In this process first: from here on no request sends the token, whatever the disk does.
-        self.cache.insert(key, Entry { generation, what: What::Denied(Denial::OptedOut) });
+        self.cache.insert(key, Entry { generation, what: marker() }, now);
         let keys = std::iter::once(key).chain(record.dii).collect();
         self.remember_opt_out(keys, now, until).await;
         let draft = Draft { state: State::OptedOut, keep_until: until, ..record.into() };
         match self.store.write(key, Expect::Generation(generation), draft).await {
             Ok(Written::Stored { generation }) => {
-                self.cache.insert(key, Entry { generation, what: What::Denied(Denial::OptedOut) });
+                self.cache.insert(key, Entry { generation, what: marker() }, now);
             }
             Ok(Written::Lost { .. }) => {} // a newer login: its own generate asked the operator, and the opt-out set decides
             Err(fault) => tracing::error!(error = %fault, "an opt-out marker could not be stored"),
@@ -143,28 +148,38 @@ impl Inner {
         Refreshed::OptedOut
     }
 
-    pub(super) async fn remember_opt_out(&self, keys: Vec<RecordKey>, at: UnixMillis, until: UnixMillis) {
-        for key in &keys {
-            self.known.insert(key);
-        }
-        if let Err(fault) = self.store.opt_out(keys, at, until).await {
+    async fn remember_opt_out(&self, keys: Vec<RecordKey>, at: UnixMillis, until: UnixMillis) {
+        self.known.extend(&keys);
+        if let Err(fault) = self.store.opt_out(keys.clone(), at, until).await {
             tracing::error!(error = %fault, "an opt-out could not be made durable; it is in force in this process");
         }
+        self.known.extend(&keys);
     }
 
-    fn back_off(&self, key: &RecordKey, generation: u64) {
-        let Some(entry) = self.cache.find(key) else { return };
-        let What::Token(token) = &entry.what else { return };
-        let failures = token.failures.fetch_add(1, Ordering::AcqRel);
-        let pause = full_jitter(failures, BACKOFF_BASE, BACKOFF_CAP, random());
-        let pause = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
-        self.put_off(key, generation, self.clock.now().plus(pause));
+    /// Somebody wrote while we asked: their record counts.
+    pub(super) async fn read_again(&self, key: RecordKey) -> Resolution {
+        match self.store.read(key).await {
+            Ok(Some(record)) => self.take_in(key, &record),
+            Ok(None) => self.gone(key),
+            Err(fault) => {
+                tracing::warn!(error = %fault, "an identity record could not be read");
+                self.nothing(key, 0, Absence::Store)
+            }
+        }
     }
 
-    fn put_off(&self, key: &RecordKey, generation: u64, then: UnixMillis) {
-        let Some(entry) = self.cache.find(key).filter(|entry| entry.generation == generation) else { return };
-        if let What::Token(token) = &entry.what {
-            token.put_off(then);
+    /// No refresh this time: a token that is still good goes on being used, and the next try has to wait.
+    fn later(&self, key: RecordKey, generation: u64, why: Absence) -> Resolution {
+        let now = self.clock.now();
+        let usable = self.cache.find(&key).filter(|entry| !self.cache.is_over(entry, now));
+        match usable {
+            Some(entry) => {
+                if let What::Token(token) = &entry.what {
+                    token.back_off(now, random());
+                }
+                self.said(&entry, How::Due, now)
+            }
+            None => self.nothing(key, generation, why),
         }
     }
 

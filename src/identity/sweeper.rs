@@ -62,13 +62,14 @@ async fn tick(weak: &Weak<Inner>, round: u64) -> Option<()> {
 async fn sweep_cache(weak: &Weak<Inner>) -> Option<()> {
     let inner = weak.upgrade()?;
     let now = inner.clock.now();
-    let dead: Vec<_> =
-        inner.cache.iter().filter(|(_, entry)| entry.is_over(now)).map(|(key, _)| *key).collect();
-    drop(inner);
+    // Looking at a million entries takes a while: not on a thread that refreshes and logins run on.
+    let control = inner.control.clone();
+    let dead = control.spawn_blocking(move || inner.cache.over(now)).await.unwrap_or_default();
     for batch in dead.chunks(STRIDE) {
         let inner = weak.upgrade()?;
         for key in batch {
-            let over = inner.cache.find(key).is_some_and(|entry| entry.is_over(inner.clock.now()));
+            let over =
+                inner.cache.find(key).is_some_and(|entry| inner.cache.is_over(&entry, inner.clock.now()));
             if over {
                 inner.cache.forget(key);
             }

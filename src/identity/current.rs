@@ -1,0 +1,227 @@
+//! What a user has: the state of the record, and the current token. Runs on the control plane.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::cache::What;
+use super::flight::Boarding;
+use super::refresher::{Refreshed, is_spent};
+use super::{How, Identities, Inner, LoginError, Origin, Publisher};
+use crate::operator::Fault;
+use crate::privacy::Consent;
+use crate::store::{Record, RecordKey, State};
+use crate::time::UnixMillis;
+use crate::uid2::{self, AdvertisingToken, Identity, Scope, Times};
+
+/// State of a stored user, as the API names it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Phase {
+    /// Usable.
+    Fresh,
+    /// Usable, a refresh is due.
+    Due,
+    /// Not usable until refreshed.
+    Lapsed,
+    /// Neither usable nor refreshable.
+    Dead,
+    /// Opted out.
+    OptedOut,
+    /// Logged out.
+    LoggedOut,
+}
+
+/// State of a record, without secrets.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// Where it stands.
+    pub phase: Phase,
+    /// UID2 or EUID.
+    pub scope: Scope,
+    /// How it came to be.
+    pub origin: Origin,
+    /// Its times, while it has an identity.
+    pub times: Option<Times>,
+}
+
+/// The current token.
+#[derive(Debug)]
+pub enum TokenAnswer {
+    /// This one.
+    Token {
+        /// The token.
+        token: AdvertisingToken,
+        /// When it dies.
+        identity_expires: UnixMillis,
+    },
+    /// No usable identity.
+    NotFound,
+    /// The user opted out.
+    OptedOut,
+}
+
+impl Identities {
+    /// State of a user, `None` when nobody knows them.
+    pub async fn status(&self, publisher: &Publisher, user_id: &[u8]) -> Result<Option<Status>, LoginError> {
+        let inner = Arc::clone(&self.0);
+        let key = self.user_key(publisher, user_id);
+        self.on_control(async move { inner.status(key).await }).await
+    }
+
+    /// The current token, refreshed first when less than `min_ttl` of its life is left. A refresh that gives less
+    /// than that returns the freshest there is.
+    pub async fn token(
+        &self,
+        publisher: &Publisher,
+        user_id: &[u8],
+        min_ttl: Option<Duration>,
+        consent: Consent,
+    ) -> Result<TokenAnswer, LoginError> {
+        let inner = Arc::clone(&self.0);
+        let key = self.user_key(publisher, user_id);
+        let min_ttl = min_ttl.map_or(0, |ttl| i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX));
+        let wish = Wish { publisher: publisher.clone(), key, min_ttl, consent };
+        self.on_control(async move { inner.token(&wish).await }).await
+    }
+}
+
+/// Somebody wants a token that lives so long.
+struct Wish {
+    publisher: Publisher,
+    key: RecordKey,
+    /// Milliseconds.
+    min_ttl: i64,
+    consent: Consent,
+}
+
+/// What a record gives now.
+enum Held {
+    /// An end: no refresh would change it.
+    Final(TokenAnswer),
+    /// A token that may be sent, and a record that could give a longer one.
+    Usable(TokenAnswer, Record),
+    /// Nothing unless it is refreshed.
+    Lapsed(Record),
+}
+
+impl Inner {
+    async fn status(&self, key: RecordKey) -> Result<Option<Status>, LoginError> {
+        let Some(record) = self.store.read(key).await? else { return Ok(None) };
+        let (phase, times) = match &record.state {
+            State::OptedOut => (Phase::OptedOut, None),
+            State::LoggedOut => (Phase::LoggedOut, None),
+            State::Active(_) if self.record_opted_out(key, &record) => (Phase::OptedOut, None),
+            State::Active(identity) => (Phase::from(self.phase(identity)), Some(identity.times)),
+        };
+        Ok(Some(Status { phase, scope: record.scope, origin: record.origin, times }))
+    }
+
+    async fn token(self: &Arc<Self>, wish: &Wish) -> Result<TokenAnswer, LoginError> {
+        let record = match self.held(wish.key).await? {
+            Held::Final(answer) => return Ok(answer),
+            Held::Usable(answer, record) if is_spent(&record) || self.lives(&record, wish.min_ttl) => {
+                self.refresh_beside(wish, &record);
+                return Ok(answer);
+            }
+            Held::Usable(_, record) | Held::Lapsed(record) => record,
+        };
+        let fault = self.freshen(wish, record.generation).await?;
+        match self.held(wish.key).await? {
+            Held::Final(answer) | Held::Usable(answer, _) => Ok(answer),
+            Held::Lapsed(_) => Err(LoginError::Operator(fault.unwrap_or(Fault::Throttled))),
+        }
+    }
+
+    async fn held(&self, key: RecordKey) -> Result<Held, LoginError> {
+        if self.store.opted_out(&key, self.clock.now()) {
+            return Ok(Held::Final(TokenAnswer::OptedOut));
+        }
+        let Some(record) = self.store.read(key).await? else { return Ok(Held::Final(TokenAnswer::NotFound)) };
+        let identity = match &record.state {
+            State::LoggedOut => return Ok(Held::Final(TokenAnswer::NotFound)),
+            State::Active(identity) if !self.record_opted_out(key, &record) => identity,
+            State::OptedOut | State::Active(_) => return Ok(Held::Final(TokenAnswer::OptedOut)),
+        };
+        Ok(match self.phase(identity) {
+            uid2::Phase::Fresh | uid2::Phase::Due => Held::Usable(answer(identity), record),
+            uid2::Phase::Lapsed => Held::Lapsed(record),
+            uid2::Phase::Dead => Held::Final(TokenAnswer::NotFound),
+        })
+    }
+
+    /// Refreshes the record of `generation`, or waits for whoever does; what the operator did wrong, if it did.
+    async fn freshen(&self, wish: &Wish, generation: u64) -> Result<Option<Fault>, LoginError> {
+        // Twice: the flight that is joined first may only have read.
+        for _ in 0..2 {
+            let boarding = self.flights.board(wish.key);
+            let pilot = match boarding {
+                Boarding::First(pilot, _) => Some(pilot),
+                Boarding::Joined(flight) => {
+                    drop(flight.await);
+                    None
+                }
+                Boarding::Full => return Ok(None),
+            };
+            let record = self.store.read(wish.key).await?;
+            let same = record.filter(|record| record.generation == generation);
+            match (pilot, same) {
+                (Some(pilot), Some(record)) => {
+                    let refreshed = self.refresh(&wish.publisher, wish.key, record, wish.consent).await;
+                    pilot.land(&self.settle(wish.key, generation, &refreshed).await);
+                    return Ok(if let Refreshed::Failed(fault) = refreshed { Some(fault) } else { None });
+                }
+                (Some(pilot), None) => {
+                    pilot.land(&self.read_again(wish.key).await);
+                    return Ok(None);
+                }
+                (None, None) => return Ok(None),
+                (None, Some(_)) => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// A token that is handed out here may never be part of an auction that would refresh it.
+    fn refresh_beside(self: &Arc<Self>, wish: &Wish, record: &Record) {
+        self.keep(wish.key, record, How::Due);
+        let Some(entry) = self.cache.find(&wish.key) else { return };
+        let now = self.clock.now();
+        if let What::Token(token) = &entry.what
+            && token.times.refresh_from <= now
+            && token.take_refresh(now)
+        {
+            self.start(&wish.publisher, wish.key, wish.consent);
+        }
+    }
+
+    fn record_opted_out(&self, key: RecordKey, record: &Record) -> bool {
+        let now = self.clock.now();
+        self.store.opted_out(&key, now) || self.dii_opted_out(record.dii.as_ref(), now)
+    }
+
+    fn phase(&self, identity: &Identity) -> uid2::Phase {
+        identity.times.phase(self.clock.now(), self.settings.expiry_margin_ms)
+    }
+
+    fn lives(&self, record: &Record, min_ttl: i64) -> bool {
+        let now = self.clock.now();
+        matches!(&record.state, State::Active(identity) if identity.times.identity_expires.since(now) >= min_ttl)
+    }
+}
+
+fn answer(identity: &Identity) -> TokenAnswer {
+    TokenAnswer::Token {
+        token: identity.advertising_token.clone(),
+        identity_expires: identity.times.identity_expires,
+    }
+}
+
+impl From<uid2::Phase> for Phase {
+    fn from(phase: uid2::Phase) -> Self {
+        match phase {
+            uid2::Phase::Fresh => Self::Fresh,
+            uid2::Phase::Due => Self::Due,
+            uid2::Phase::Lapsed => Self::Lapsed,
+            uid2::Phase::Dead => Self::Dead,
+        }
+    }
+}
