@@ -47,7 +47,7 @@ pub(super) struct Admitted {
     pub verdict: Verdict,
     /// What the table of the other scope says of entries of that scope, when there are any.
     pub other: Option<Verdict>,
-    /// The request already holds an entry of a source of ours.
+    /// The request already holds an entry of the publisher's own scope.
     pub theirs: bool,
     /// Key and `match` rule name different publishers.
     pub mismatch: bool,
@@ -59,6 +59,11 @@ pub(super) struct Admitted {
 }
 
 impl Admitted {
+    /// An entry of the other scope stands in the request and may stay: never both UID2 and EUID.
+    pub(super) fn other_stays(&self) -> bool {
+        self.other.is_some_and(|verdict| !matches!(verdict, Verdict::Strip(..)))
+    }
+
     pub(super) fn scope(&self) -> Scope {
         self.publisher.settings.identity.scope()
     }
@@ -84,7 +89,7 @@ pub(super) fn admit(shared: &Shared, inbound: Inbound) -> Result<Admitted, Rejec
     };
     let scope = publisher.settings.identity.scope();
     let has = |scope: Scope| request.eids().has_source(scope.source());
-    let theirs = has(Scope::Uid2) || has(Scope::Euid);
+    let theirs = has(scope);
     let (verdict, other) = {
         let signals = signals::of_request(&request, headers::sec_gpc(&inbound));
         let judge = |scope| privacy::judge(&signals, &publisher.settings.policy, signals::regime(scope));

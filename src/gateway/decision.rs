@@ -151,7 +151,7 @@ async fn judged(shared: &Shared, admitted: &Admitted) -> Decision {
     }
     match admitted.verdict {
         Verdict::Strip(what, reason) => Decision::stripped(strip_of(what), reason_of(reason)),
-        Verdict::Pass(_) if admitted.theirs => Decision::kept(),
+        Verdict::Pass(_) if admitted.theirs || admitted.other_stays() => Decision::kept(),
         Verdict::Pass(reason) => absent(reason_of(reason)),
         Verdict::Inject(consent) => identify(shared, admitted, consent).await,
     }
@@ -165,7 +165,8 @@ async fn identify(shared: &Shared, admitted: &Admitted, consent: Consent) -> Dec
     if admitted.publisher.denies(&admitted.request) {
         return absent(Reason::Disabled);
     }
-    if admitted.theirs && settings.mode == Mode::Keep && settings.hints.contains(&Hint::Request) {
+    let keep = settings.mode == Mode::Keep && settings.hints.contains(&Hint::Request);
+    if admitted.other_stays() || (admitted.theirs && keep) {
         return Decision::kept();
     }
     let asked = Clock::monotonic();

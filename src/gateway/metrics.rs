@@ -181,7 +181,7 @@ impl Metrics {
         if let Some(counter) = self.stripped.get(reason as usize).filter(|_| stripped) {
             counter.inc();
         }
-        for leg in &outgoing.legs {
+        for leg in outgoing.legs.iter().filter(|leg| leg.call.is_some()) {
             inc(&self.legs, leg.ssp, leg.result as usize);
         }
         if admitted.mismatch {

@@ -67,9 +67,6 @@ pub enum RejectKind {
     /// The body is compressed and does not inflate.
     #[error("body is not valid gzip")]
     BadGzip,
-    /// A header that we read is not what it should be.
-    #[error("header {0} is malformed")]
-    BadHeader(&'static str),
     /// A credential was presented and is not known.
     #[error("the API key is not known")]
     UnknownKey,
@@ -113,9 +110,7 @@ impl Reject {
     /// The label under which the request is counted.
     pub fn label(&self) -> OutcomeLabel {
         match self.kind {
-            RejectKind::BadRequest(_) | RejectKind::BadGzip | RejectKind::BadHeader(_) => {
-                OutcomeLabel::BadRequest
-            }
+            RejectKind::BadRequest(_) | RejectKind::BadGzip => OutcomeLabel::BadRequest,
             RejectKind::UnknownKey | RejectKind::KeyRequired => OutcomeLabel::Unauthorized,
             RejectKind::NoPublisher => OutcomeLabel::NotFound,
             RejectKind::MediaType | RejectKind::ContentCoding => OutcomeLabel::Unsupported,

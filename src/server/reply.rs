@@ -31,6 +31,7 @@ pub(super) fn auction(result: Result<Outcome, Reject>) -> Reply {
             OutcomeAnswer::Passed { status, headers, body, .. } => {
                 let mut reply = new(StatusCode::from_u16(status).unwrap_or(StatusCode::OK), None, body);
                 *reply.headers_mut() = headers;
+                reply.headers_mut().entry(X_OPENRTB_VERSION).or_insert(VERSION);
                 reply
             }
             OutcomeAnswer::Merged(body) => versioned(new(StatusCode::OK, Some(JSON), body)),
@@ -42,10 +43,8 @@ pub(super) fn auction(result: Result<Outcome, Reject>) -> Reply {
 
 fn rejected(kind: &RejectKind) -> Reply {
     let status = match kind {
-        RejectKind::BadRequest(_)
-        | RejectKind::BadGzip
-        | RejectKind::BadHeader(_)
-        | RejectKind::BodyBroken => StatusCode::BAD_REQUEST,
+        RejectKind::BadRequest(_) | RejectKind::BadGzip | RejectKind::BodyBroken => StatusCode::BAD_REQUEST,
+
         RejectKind::UnknownKey | RejectKind::KeyRequired => StatusCode::UNAUTHORIZED,
         RejectKind::NoPublisher => StatusCode::NOT_FOUND,
         RejectKind::MediaType | RejectKind::ContentCoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
