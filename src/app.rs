@@ -133,22 +133,32 @@ impl Running {
         self.control.handle()
     }
 
-    /// Serves until `first` resolves, drains, and returns when all is finished; `second` ends the drain at once.
+    /// Serves until `first` resolves, drains, and returns when all is finished; `second` ends it at once.
     pub fn run_until<F, S>(self, first: F, second: S) -> anyhow::Result<()>
     where
         F: Future<Output = ()>,
         S: Future<Output = ()>,
     {
-        self.control.block_on(async {
+        let Self { control, data, drain, drain_time, store, .. } = self;
+        let closed = control.block_on(async {
             first.await;
-            self.drain.enter(Stage::Draining);
-            tracing::info!(seconds = self.drain_time.as_secs(), "draining");
+            drain.enter(Stage::Draining);
+            tracing::info!(seconds = drain_time.as_secs(), "draining");
+            let gently = async {
+                tokio::time::sleep(drain_time).await;
+                drain.enter(Stage::Closing);
+                // The threads finish what is in flight; waiting for them must not hold up this runtime.
+                tokio::task::spawn_blocking(|| data.join()).await
+            };
             tokio::select! {
-                () = tokio::time::sleep(self.drain_time) => {}
-                () = second => {}
+                joined = gently => drop(joined),
+                () = second => tracing::warn!("second signal: ending at once"),
             }
+            store.close().await
         });
-        self.stop()
+        control.shutdown_background();
+        tracing::info!("stopped");
+        closed.context("store")
     }
 
     /// Closes the door, finishes what is in flight and flushes the store.

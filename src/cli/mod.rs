@@ -21,10 +21,7 @@ struct Cli {
     command: Command,
 }
 
-const VERSION: &str = match option_env!("UID2GW_COMMIT") {
-    Some(commit) => commit,
-    None => env!("CARGO_PKG_VERSION"),
-};
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (commit ", env!("UID2GW_COMMIT"), ")");
 
 #[derive(Debug, Subcommand)]
 enum Command {

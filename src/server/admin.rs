@@ -105,7 +105,7 @@ fn version() -> serde_json::Value {
     json!({
         "name": env!("CARGO_PKG_NAME"),
         "version": env!("CARGO_PKG_VERSION"),
-        "commit": option_env!("UID2GW_COMMIT").unwrap_or("unknown"),
+        "commit": env!("UID2GW_COMMIT"),
     })
 }
 

@@ -90,5 +90,9 @@ fn help_has_an_example_for_every_command() {
         assert_eq!(output.status.code(), Some(0));
         assert!(stdout(&output).contains("Example"), "{command:?}: {}", stdout(&output));
     }
-    assert!(stdout(&run(&["--version"])).starts_with("uid2-gateway "));
+    let version = stdout(&run(&["--version"]));
+    assert!(
+        version.starts_with(concat!("uid2-gateway ", env!("CARGO_PKG_VERSION"), " (commit ")),
+        "{version}"
+    );
 }

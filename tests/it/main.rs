@@ -9,6 +9,7 @@
 
 mod bytes;
 mod cli;
+mod identity_api;
 mod limits;
 mod operator_faults;
 mod restart;

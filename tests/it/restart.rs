@@ -148,3 +148,19 @@ async fn a_second_process_on_the_same_store_says_so() {
     assert!(told.contains("identities"), "the store's path is named: {told}");
     first.kill();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_signal_ends_at_once() {
+    let ssp = ScriptedSsp::start(Script::default()).await;
+    let place = place(600, &ssp).await;
+    let http = Http::default();
+    let mut process = Process::start(&place.config);
+    process.terminate();
+    poll::until("/readyz to say no", async || {
+        (http.get(process.admin, "/readyz", &[]).await.status == 503).then_some(())
+    })
+    .await;
+    process.terminate();
+    let status = poll::until("the process to end", async || process.child.try_wait().unwrap()).await;
+    assert_eq!(status.code(), Some(0));
+}

@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use super::connection::Room;
 use super::reply::{self, Reply};
 use crate::gateway::{LoginPrivacy, Peer, Publisher, bearer, denial_label, regime};
-use crate::identity::{Status, TokenAnswer};
+use crate::identity::{Phase, Status, TokenAnswer};
 use crate::privacy::{self, Consent};
 use crate::time::UnixMillis;
 use crate::uid2::{AdvertisingToken, Identity, Scope};
@@ -89,7 +89,8 @@ async fn status(room: &Room, publisher: &Publisher, user: &UserId) -> Result<Ans
     let identities = &room.gateway().shared().identities;
     let status =
         identities.status(&publisher.settings.identity, user.as_bytes()).await.map_err(Fault::Login)?;
-    status.map(Answer::Status).ok_or(Fault::NotFound)
+    // After a logout there is nothing to tell: the marker that makes late answers lose is ours alone.
+    status.filter(|status| status.phase != Phase::LoggedOut).map(Answer::Status).ok_or(Fault::NotFound)
 }
 
 async fn logout(room: &Room, publisher: &Publisher, user: &UserId) -> Result<Answer, Fault> {
