@@ -1,0 +1,28 @@
+//! Invariant: merging whatever SSPs answer never panics; a merged body is JSON with the request's id, and every reply
+//! has a verdict.
+#![no_main]
+
+use std::borrow::Cow;
+
+use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
+use uid2_gateway::openrtb::response::{MergeContext, MergeInput, has_bids, merge};
+
+fuzz_target!(|data: &[u8]| {
+    // Two replies, parted by the first zero byte.
+    let mut parts = data.splitn(2, |byte| *byte == 0);
+    let replies = [parts.next().unwrap_or_default(), parts.next().unwrap_or_default()];
+    let ids = [Cow::Borrowed("1"), Cow::Borrowed("2")];
+    let context = MergeContext { id_raw: b"\"r\"", imp_ids: &ids, cur: None };
+    let inputs = replies.map(|body| MergeInput { ssp: "s", body });
+    let merged = merge(&context, &inputs);
+    assert_eq!(merged.verdicts.len(), inputs.len());
+    assert!(!replies.iter().any(|body| has_bids(body) && body.is_empty()));
+    if let Some(body) = merged.body {
+        match serde_json::from_slice::<Value>(&body) {
+            Ok(tree) => assert_eq!(tree["id"], "r"),
+            // Numbers beyond f64 are legal JSON and beyond this reader.
+            Err(fault) => assert!(fault.to_string().contains("number out of range"), "{fault}"),
+        }
+    }
+});

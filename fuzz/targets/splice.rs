@@ -1,0 +1,32 @@
+//! Invariant: whatever edit is applied to whatever request is accepted, the result is accepted again, holds our EID
+//! exactly when it was added, and holds no EID of a source that was to be stripped.
+#![no_main]
+
+use bytes::Bytes;
+use libfuzzer_sys::fuzz_target;
+use uid2_gateway::openrtb::{BidRequest, Dialect, Edit, Limits, NewEid, Strip, plan};
+
+const SOURCE: &str = "uidapi.com";
+const EID: NewEid<'_> = NewEid { source: SOURCE, id: "A4AAAABtoken-_", inserter: Some("a\"b.example"), replace: true };
+
+fuzz_target!(|data: &[u8]| {
+    let Some((options, body)) = data.split_first() else { return };
+    let Ok(request) = BidRequest::parse(Bytes::copy_from_slice(body), &Limits::default()) else { return };
+    let edit = Edit {
+        dialect: [Dialect::V26, Dialect::V25, Dialect::Both, Dialect::AsReceived][usize::from(options & 3)],
+        strip: [Strip::Nothing, Strip::Sources(&[SOURCE]), Strip::All][usize::from(options >> 2 & 3) % 3],
+        add: (options & 16 != 0).then_some(EID),
+        remove_user_id: options & 32 != 0,
+    };
+    let tmax = (options & 64 != 0).then_some(123);
+    let edited: Vec<u8> = plan(&request, &edit).segments(&request, tmax).concat();
+    let again = BidRequest::parse(Bytes::from(edited), &Limits { max_depth: 128 }).expect("the result is a request");
+    assert_eq!(request.id_raw(), again.id_raw());
+    assert_eq!(again.tmax(), request.tmax().map(|old| tmax.unwrap_or(old)));
+    match (request.wrong_type().is_none() && edit.add.is_some(), edit.strip) {
+        (true, _) => assert!(again.eids().has_source(SOURCE), "ours is missing"),
+        (false, Strip::Sources(_)) => assert!(!again.eids().has_source(SOURCE), "a stripped source survived"),
+        (false, Strip::All) => assert!(!again.eids().any(), "an EID survived"),
+        (false, Strip::Nothing) => {}
+    }
+});
