@@ -157,6 +157,11 @@ impl Summary {
             ssps.row(std::iter::once(s.id.to_owned()).chain(figures));
         }
         writeln!(out, "{ssps}")?;
+        writeln!(
+            out,
+            "problems: requests with values that a typed reader finds odd (a count written 1e3, a lone surrogate);"
+        )?;
+        writeln!(out, "the corpus holds some on purpose, and they travel as they came\n")?;
         self.write_tokens(out)?;
         writeln!(out, "added latency: the gateway's own time per request, from {}/metrics", self.admin)?;
         writeln!(out, "ad requests and logins at {}", self.data)
