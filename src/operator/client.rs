@@ -79,7 +79,17 @@ impl OperatorClient {
         let key = call.credentials().api_key.expose();
         self.circuit.check(key, self.clock.now())?;
         let result = self.tries(call).await;
-        self.circuit.note(key, result.as_ref().err(), self.clock.now());
+        let news = self.circuit.note(key, result.as_ref().err(), self.clock.now());
+        if let (true, Err(error)) = (news, &result) {
+            let Credentials { scope, environment, .. } = call.credentials();
+            tracing::error!(
+                %error,
+                ?scope,
+                ?environment,
+                call = call.op().as_str(),
+                "the operator refuses our calls: key, secret, URL or clock must be mended; no tokens until then"
+            );
+        }
         result
     }
 
@@ -163,9 +173,10 @@ impl<'a> Tries<'a> {
     }
 
     /// The end of the next try: half of the time left, so that one hanging URL leaves time for another; all of it
-    /// for the last try.
+    /// for the last try, and where there is no other URL (an operator that is slow today answers no faster when it
+    /// is asked twice).
     fn patience(&self, until: Instant) -> Instant {
-        if self.made + 1 >= MAX_TRIES {
+        if self.made + 1 >= MAX_TRIES || self.order.len() == 1 {
             return until;
         }
         let now = Instant::now();

@@ -63,7 +63,7 @@ impl Default for Settings {
             connect_timeout: Duration::from_secs(1),
             timeout: Duration::from_secs(3),
             max_concurrency: 32,
-            rate_per_s: 200,
+            rate_per_s: 0,
             ca: None,
             max_response_bytes: MAX_RESPONSE_BYTES,
         }

@@ -14,6 +14,8 @@
 mod codec;
 mod disk;
 mod error;
+#[cfg(test)]
+mod faults;
 mod files;
 mod index_key;
 mod key;
@@ -42,6 +44,8 @@ use crate::time::{Clock, UnixMillis};
 
 pub use codec::CodecError;
 pub use error::StoreError;
+#[cfg(test)]
+pub(crate) use faults::Fails;
 pub use key::{Keys, RecordKey, Tenant};
 pub use metrics::Metrics;
 pub use record::{Draft, Expect, Origin, Record, State, Written};
@@ -92,6 +96,8 @@ struct Inner {
     optouts: OptOuts,
     /// `None` once closed. Nobody keeps the `Arc` while waiting, so closing gives the directory free.
     backend: RwLock<Option<Arc<Backend>>>,
+    #[cfg(test)]
+    faults: faults::Faults,
 }
 
 enum Backend {
@@ -130,7 +136,15 @@ impl Store {
         };
         metrics.up.set(1);
         let backend = RwLock::new(Some(Arc::new(backend)));
-        Ok(Self(Arc::new(Inner { keys, clock, metrics, optouts, backend })))
+        Ok(Self(Arc::new(Inner {
+            keys,
+            clock,
+            metrics,
+            optouts,
+            backend,
+            #[cfg(test)]
+            faults: faults::Faults::default(),
+        })))
     }
 
     /// What makes this store's record keys.
@@ -258,6 +272,8 @@ impl Store {
         op: Op,
         work: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
+        #[cfg(test)]
+        self.0.faults.strike(op)?;
         let start = Clock::monotonic();
         let answer = work.await;
         self.0.metrics.count(op, start, &answer);

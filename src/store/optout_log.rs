@@ -5,8 +5,9 @@
 //! entry   mark 0xA7 | kind (1 add, 2 remove) | 0 0 | record key 32 | at 8 | until 8 | crc32 of the 52 bytes before 4
 //! ```
 //!
-//! A power cut can leave part of the entry that was being added, and nobody was told it was kept: it is cut off with
-//! a warning. Anything else that does not check is damage, and starting without those opt-outs would be worse than
+//! A power cut can leave part of the entry that was being added, or zeros where entries should stand (the file was
+//! extended, its contents never came), and nobody was told those were kept: they are cut off with a warning. Anything
+//! else that does not check is damage, and starting without those opt-outs would be worse than
 //! not starting.
 
 use std::fs::File;
@@ -107,9 +108,16 @@ impl OptOutLog {
         loop {
             match fill(&mut reader, &mut bytes).map_err(io)? {
                 0 => break,
-                ENTRY => apply(&Entry::read(&bytes).map_err(|why| damaged(length, why))?, optouts, now),
+                ENTRY => match Entry::read(&bytes) {
+                    Ok(entry) => apply(&entry, optouts, now),
+                    Err(why) => {
+                        let zeros = zeros_to_the_end(&bytes, &mut reader).map_err(io)?;
+                        cut(&file, length, zeros.ok_or_else(|| damaged(length, why))?, path).map_err(io)?;
+                        break;
+                    }
+                },
                 torn => {
-                    cut(&file, length, torn, path).map_err(io)?;
+                    cut(&file, length, torn as u64, path).map_err(io)?;
                     break;
                 }
             }
@@ -178,8 +186,27 @@ fn fill(reader: &mut impl Read, bytes: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
-fn cut(file: &File, length: u64, torn: usize, path: &Path) -> io::Result<()> {
-    tracing::warn!(path = %path.display(), offset = length, bytes = torn, "opt-out log: cut off a half-written last entry");
+/// The length of `first` and all that follows, if there is nothing but zeros.
+fn zeros_to_the_end(first: &[u8], reader: &mut impl Read) -> io::Result<Option<u64>> {
+    let mut length = first.len() as u64;
+    if first.iter().any(|byte| *byte != 0) {
+        return Ok(None);
+    }
+    let mut bytes = [0; 4096];
+    loop {
+        let count = fill(reader, &mut bytes)?;
+        if bytes[..count].iter().any(|byte| *byte != 0) {
+            return Ok(None);
+        }
+        if count == 0 {
+            return Ok(Some(length));
+        }
+        length += count as u64;
+    }
+}
+
+fn cut(file: &File, length: u64, torn: u64, path: &Path) -> io::Result<()> {
+    tracing::warn!(path = %path.display(), offset = length, bytes = torn, "opt-out log: cut off a half-written end");
     file.set_len(length)?;
     file.sync_all()
 }
@@ -238,6 +265,30 @@ mod tests {
             log.append(&[add(9)]).unwrap();
             drop(log);
             assert_eq!(load(&path).unwrap().1, [1, 2, 9]);
+        }
+    }
+
+    #[test]
+    fn zeros_up_to_the_end_are_cut_off_and_zeros_before_something_are_damage() {
+        let (_dir, path, bytes) = log();
+        for zeros in [1, ENTRY - 1, ENTRY, ENTRY + 1, 5 * ENTRY, 8192] {
+            let extended = [&bytes[..], &vec![0; zeros]].concat();
+            std::fs::write(&path, &extended).unwrap();
+            let (mut log, there) = load(&path).unwrap();
+            assert_eq!(there, [1, 2, 3], "{zeros} zeros");
+            log.append(&[add(9)]).unwrap();
+            drop(log);
+            assert_eq!(load(&path).unwrap().1, [1, 2, 3, 9]);
+            let hole = [&extended[..], &[1]].concat();
+            std::fs::write(&path, &hole).unwrap();
+            if zeros >= ENTRY {
+                let damaged = load(&path).map(|(_, there)| there);
+                assert!(
+                    matches!(damaged, Err(StoreError::OptOutLogDamaged { offset: 184, .. })),
+                    "{damaged:?}"
+                );
+                assert_eq!(std::fs::read(&path).unwrap(), hole, "left alone");
+            }
         }
     }
 

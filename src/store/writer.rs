@@ -73,7 +73,8 @@ impl Writer {
         let outcome = self.log.lock().unwrap_or_else(PoisonError::into_inner).append(entries);
         if let Err(error) = &outcome {
             self.up.set(0);
-            tracing::error!(%error, "opt-outs are in force but could not be written");
+            // Whoever asked tries again, and says it aloud once.
+            tracing::debug!(%error, "opt-outs are in force but could not be written");
         }
         for answer in waiting {
             tell(answer, outcome.clone());

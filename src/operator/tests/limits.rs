@@ -6,7 +6,7 @@ const MS: Duration = Duration::from_millis(1);
 
 #[tokio::test(start_paused = true)]
 async fn a_hanging_operator_costs_the_total_timeout_and_no_more() {
-    let bench = Bench::new(&["a"], vec![Step::Hang; 3]);
+    let bench = Bench::new(&["a", "b"], vec![Step::Hang; 3]);
     let start = Instant::now();
     assert_eq!(bench.generate().await, Err(Fault::Timeout));
     assert_eq!(bench.hosts().len(), 3);
@@ -15,8 +15,18 @@ async fn a_hanging_operator_costs_the_total_timeout_and_no_more() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn where_there_is_no_other_url_a_try_may_use_all_the_time() {
+    let bench = Bench::new(&["a"], vec![Step::Hang]);
+    let start = Instant::now();
+    assert_eq!(bench.generate().await, Err(Fault::Timeout));
+    assert_eq!(bench.seen(|seen| Instant::from_std(seen.deadline.instant()) - start), [MS * 3_000]);
+    let spent = start.elapsed();
+    assert!(spent >= MS * 2_999 && spent <= MS * 3_002, "{spent:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_try_gets_half_of_the_time_left_and_the_last_one_all_of_it() {
-    let bench = Bench::new(&["a"], vec![Step::Hang; 3]);
+    let bench = Bench::new(&["a", "b"], vec![Step::Hang; 3]);
     let start = Instant::now();
     assert_eq!(bench.generate().await, Err(Fault::Timeout));
     let end = start + MS * 3_000;
@@ -64,7 +74,7 @@ async fn our_own_rate_limit_throttles_without_a_request() {
 #[tokio::test(start_paused = true)]
 async fn requests_on_the_way_are_bounded() {
     let steps = vec![Step::Hang, Step::Say(success()), Step::Say(success())];
-    let bench = Bench::with(&["a"], steps, |settings| settings.max_concurrency = 1);
+    let bench = Bench::with(&["a", "b"], steps, |settings| settings.max_concurrency = 1);
     let start = Instant::now();
     // The second call waits until the first one's try has run out of patience (half of three seconds).
     let (first, second) = tokio::join!(bench.generate(), bench.refresh());
