@@ -190,8 +190,8 @@ impl Entry {
         OVERHEAD.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX))
     }
 
-    /// What stands here stays when `other` comes later: it is newer, a marker of the same generation, or the same
-    /// token with its back-off.
+    /// What stands here stays when `other` comes later: it is newer, a marker of the same generation, the same token
+    /// with its back-off, or of the two the one that still says something.
     fn beats(&self, other: &Self, now: UnixMillis, margin_ms: i64) -> bool {
         if matches!(other.what, What::Nothing { .. }) && self.is_over(now, margin_ms) {
             return false;
@@ -200,7 +200,12 @@ impl Entry {
             (What::Token(ours), What::Token(theirs)) => {
                 ours.times.identity_expires >= theirs.times.identity_expires
             }
-            (What::Denied { .. }, What::Token(_) | What::Nothing { .. }) => true,
+            // A token that is over has given way to nothing above.
+            (What::Denied { .. }, What::Token(_))
+            | (What::Denied { .. } | What::Token(_), What::Nothing { .. }) => true,
+            (What::Nothing { .. }, What::Token(_)) => {
+                other.is_over(now, margin_ms) && !self.is_over(now, margin_ms)
+            }
             _ => false,
         };
         self.generation > other.generation || (self.generation == other.generation && at_least_as_good)
@@ -279,6 +284,14 @@ mod tests {
         assert_eq!(after([(5, logged_out(9)), (5, token("A5", 9))]), is(5, "denied"));
         assert_eq!(after([(5, token("A5a", 9)), (5, token("A5b", 10))]), is(5, "A5b"));
         assert_eq!(after([(5, token("A5a", 9)), (5, token("A5b", 9))]), is(5, "A5a"));
+    }
+
+    #[test]
+    fn within_a_generation_what_says_something_wins() {
+        assert_eq!(after([(5, token("A5", 9)), (5, nothing(9))]), is(5, "A5"));
+        assert_eq!(after([(5, nothing(9)), (5, token("A5", 9))]), is(5, "A5"));
+        assert_eq!(after([(5, nothing(9)), (5, token("A5", 5))]), is(5, "nothing"), "no pause is cut short");
+        assert_eq!(after([(5, nothing(5)), (5, token("A5", 5))]), is(5, "A5"));
     }
 
     #[test]

@@ -13,6 +13,9 @@ use crate::store::{Record, RecordKey, State};
 use crate::time::UnixMillis;
 use crate::uid2::{self, AdvertisingToken, Identity, Scope, Times};
 
+/// A record written so lately is the freshest there is: asking again would give the same, milliseconds.
+const JUST_WRITTEN_MS: i64 = 60_000;
+
 /// State of a stored user, as the API names it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Phase {
@@ -67,8 +70,8 @@ impl Identities {
         self.on_control(async move { inner.status(key).await }).await
     }
 
-    /// The current token, refreshed first when less than `min_ttl` of its life is left. A refresh that gives less
-    /// than that returns the freshest there is.
+    /// The current token, refreshed first when less than `min_ttl` of its life is left. Where a refresh gives less than
+    /// that, or the token was made just now, it is the freshest there is.
     pub async fn token(
         &self,
         publisher: &Publisher,
@@ -110,7 +113,7 @@ impl Inner {
             State::OptedOut => (Phase::OptedOut, None),
             State::LoggedOut => (Phase::LoggedOut, None),
             State::Active(_) if self.record_opted_out(key, &record) => (Phase::OptedOut, None),
-            State::Active(identity) => (Phase::from(self.phase(identity)), Some(identity.times)),
+            State::Active(identity) => (self.record_phase(&record).into(), Some(identity.times)),
         };
         Ok(Some(Status { phase, scope: record.scope, origin: record.origin, times }))
     }
@@ -118,14 +121,19 @@ impl Inner {
     async fn token(self: &Arc<Self>, wish: &Wish) -> Result<TokenAnswer, LoginError> {
         let record = match self.held(wish.key).await? {
             Held::Final(answer) => return Ok(answer),
-            Held::Usable(answer, record) if is_spent(&record) || self.lives(&record, wish.min_ttl) => {
+            Held::Usable(answer, record) if self.will_do(&record, wish.min_ttl) => {
                 self.refresh_beside(wish, &record);
                 return Ok(answer);
             }
             Held::Usable(_, record) | Held::Lapsed(record) => record,
         };
-        let fault = self.freshen(wish, record.generation).await?;
-        match self.held(wish.key).await? {
+        let (held, fault) = match self.freshen(wish, record.generation).await? {
+            // Not read again: the store may not have taken it.
+            Some(Refreshed::Renewed(record)) => (self.hold(wish.key, record), None),
+            Some(Refreshed::Failed(_, fault)) => (self.held(wish.key).await?, Some(fault)),
+            _ => (self.held(wish.key).await?, None),
+        };
+        match held {
             Held::Final(answer) | Held::Usable(answer, _) => Ok(answer),
             Held::Lapsed(_) => Err(LoginError::Operator(fault.unwrap_or(Fault::Throttled))),
         }
@@ -135,21 +143,26 @@ impl Inner {
         if self.store.opted_out(&key, self.clock.now()) {
             return Ok(Held::Final(TokenAnswer::OptedOut));
         }
-        let Some(record) = self.store.read(key).await? else { return Ok(Held::Final(TokenAnswer::NotFound)) };
+        let record = self.store.read(key).await?;
+        Ok(record.map_or(Held::Final(TokenAnswer::NotFound), |record| self.hold(key, record)))
+    }
+
+    /// What a record gives.
+    fn hold(&self, key: RecordKey, record: Record) -> Held {
         let identity = match &record.state {
-            State::LoggedOut => return Ok(Held::Final(TokenAnswer::NotFound)),
+            State::LoggedOut => return Held::Final(TokenAnswer::NotFound),
             State::Active(identity) if !self.record_opted_out(key, &record) => identity,
-            State::OptedOut | State::Active(_) => return Ok(Held::Final(TokenAnswer::OptedOut)),
+            State::OptedOut | State::Active(_) => return Held::Final(TokenAnswer::OptedOut),
         };
-        Ok(match self.phase(identity) {
+        match self.record_phase(&record) {
             uid2::Phase::Fresh | uid2::Phase::Due => Held::Usable(answer(identity), record),
             uid2::Phase::Lapsed => Held::Lapsed(record),
             uid2::Phase::Dead => Held::Final(TokenAnswer::NotFound),
-        })
+        }
     }
 
-    /// Refreshes the record of `generation`, or waits for whoever does; what the operator did wrong, if it did.
-    async fn freshen(&self, wish: &Wish, generation: u64) -> Result<Option<Fault>, LoginError> {
+    /// Refreshes the record of `generation`, and what came of it; `None`: somebody else did, or is at it.
+    async fn freshen(&self, wish: &Wish, generation: u64) -> Result<Option<Refreshed>, LoginError> {
         // Twice: the flight that is joined first may only have read.
         for _ in 0..2 {
             let boarding = self.flights.board(wish.key);
@@ -166,8 +179,8 @@ impl Inner {
             match (pilot, same) {
                 (Some(pilot), Some(record)) => {
                     let refreshed = self.refresh(&wish.publisher, wish.key, record, wish.consent).await;
-                    pilot.land(&self.settle(wish.key, generation, &refreshed).await);
-                    return Ok(if let Refreshed::Failed(fault) = refreshed { Some(fault) } else { None });
+                    pilot.land(&self.settle(wish.key, &refreshed).await);
+                    return Ok(Some(refreshed));
                 }
                 (Some(pilot), None) => {
                     pilot.land(&self.read_again(wish.key).await);
@@ -194,17 +207,17 @@ impl Inner {
     }
 
     fn record_opted_out(&self, key: RecordKey, record: &Record) -> bool {
-        let now = self.clock.now();
-        self.store.opted_out(&key, now) || self.dii_opted_out(record.dii.as_ref(), now)
+        self.opted_out(&key, record.dii.as_ref(), self.clock.now())
     }
 
-    fn phase(&self, identity: &Identity) -> uid2::Phase {
-        identity.times.phase(self.clock.now(), self.settings.expiry_margin_ms)
-    }
-
-    fn lives(&self, record: &Record, min_ttl: i64) -> bool {
+    /// The token lives long enough, or no refresh would give a longer one.
+    fn will_do(&self, record: &Record, min_ttl: i64) -> bool {
         let now = self.clock.now();
-        matches!(&record.state, State::Active(identity) if identity.times.identity_expires.since(now) >= min_ttl)
+        let lives = matches!(
+            &record.state,
+            State::Active(identity) if identity.times.identity_expires.since(now) >= min_ttl
+        );
+        lives || is_spent(record) || now.since(record.written) < JUST_WRITTEN_MS
     }
 }
 

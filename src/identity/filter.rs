@@ -1,5 +1,5 @@
-//! Which keys are known at all: a Bloom filter that is read without a lock. Most users of a request stream are
-//! strangers, and a stranger must cost nothing.
+//! Which keys are known at all: a Bloom filter of atomic words, behind a lock that is only ever read on a request's
+//! way. Most users of a request stream are strangers, and a stranger must cost next to nothing.
 //!
 //! With 16 bits a key and 6 probes about 1 key in 1,000 is a false positive; it costs one look-up in the store and a
 //! short negative entry. Keys are HMAC output, so their own bytes are the hash functions. Nothing is ever removed: a

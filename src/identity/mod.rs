@@ -1,10 +1,12 @@
 //! Cache, store and operator as one question: who is this, and what may be sent for them?
 //!
 //! ```text
-//!  data plane     resolve ─► filter ─► hot cache ─► token            no lock, no task, no allocation
+//!  data plane     denial ──► opt-outs, filter, hot cache ─► marker?  shared locks read at most; no task,
+//!                 resolve ─► opt-outs, filter, hot cache ─► token    no allocation, no waiting
 //!                                 │         └ due, lapsed, miss ┐
 //!  control plane                  ▼                            ▼
-//!                              flight (one per key) ─► store ─► operator ─► store ─► hot cache
+//!                 denial      look-up (one per key) ─► store ─► hot cache
+//!                 resolve      flight (one per key) ─► store ─► operator ─► store ─► hot cache
 //! ```
 //!
 //! Identity fails open: whatever goes wrong ends as an absence with its reason. A marker (opt-out, logout) beats
@@ -14,7 +16,9 @@ mod cache;
 mod current;
 mod filter;
 mod flight;
+mod marked;
 mod metrics;
+mod opt_outs;
 mod refresher;
 mod resolver;
 mod session;
@@ -25,6 +29,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
+use smallvec::SmallVec;
 use tokio::runtime::Handle;
 
 use crate::net::permit::Permits;
@@ -35,12 +40,14 @@ use crate::uid2::{AdvertisingToken, Environment, Scope};
 
 pub use crate::store::Origin;
 pub use current::{Phase, Status, TokenAnswer};
+pub use marked::Marked;
 pub use metrics::Metrics;
 pub use session::{Login, LoginAnswer, LoginError};
 
 use cache::HotCache;
 use filter::KnownKeys;
 use flight::Flights;
+use opt_outs::Unkept;
 
 /// `[identity]`.
 #[derive(Clone, Debug)]
@@ -55,7 +62,7 @@ pub struct Settings {
     pub cache_bytes: u64,
     /// How long an operator's opt-out is remembered, days.
     pub optout_days: u32,
-    /// Look-ups and refreshes under way at once; one more is `busy`. At most half of them are refreshes, so that an
+    /// Look-ups and refreshes under way at once, and as many look-ups that only read; one more is `busy`. At most half of them are refreshes, so that an
     /// operator which hangs leaves room for tokens that only need the store.
     pub max_flights: usize,
 }
@@ -102,10 +109,12 @@ impl Publisher {
 }
 
 /// Who a request is about: everything in it that names a user.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Subject {
-    /// The publisher's own user id, as a key.
+    /// The publisher's own user id, as a key: it may yield an identity.
     pub user: Option<RecordKey>,
+    /// Every user id in the request, whoever calls: only asked for markers.
+    pub named: SmallVec<[RecordKey; 3]>,
 }
 
 /// What may be sent.
@@ -203,8 +212,13 @@ struct Inner {
     metrics: Metrics,
     cache: HotCache,
     known: KnownKeys,
+    /// Look-ups that may end in a refresh.
     flights: Flights,
+    /// Look-ups that only read: who waits for a marker must not wait for the operator.
+    glances: Flights,
     refreshes: Permits,
+    /// Opt-outs that could not be written yet.
+    unkept: Unkept,
     control: Handle,
 }
 
@@ -216,8 +230,22 @@ impl Identities {
         let cache = HotCache::new(&settings);
         let flights = Flights::new(settings.max_flights);
         let refreshes = Permits::with_gauge((settings.max_flights / 2).max(1), metrics.refresh_queue.clone());
-        let inner =
-            Inner { settings, store, operator, clock, metrics, cache, known, flights, refreshes, control };
+        let glances = Flights::new(settings.max_flights);
+        let unkept = Unkept::default();
+        let inner = Inner {
+            settings,
+            store,
+            operator,
+            clock,
+            metrics,
+            cache,
+            known,
+            flights,
+            glances,
+            refreshes,
+            unkept,
+            control,
+        };
         let identities = Self(Arc::new(inner));
         sweeper::start(&identities.0);
         Ok(identities)

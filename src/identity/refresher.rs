@@ -24,10 +24,10 @@ pub(super) enum Refreshed {
     OptedOut,
     /// This refresh token is spent: it will never be answered. The record as it stands now.
     Rejected(Record),
-    /// Too many refreshes are under way; later.
-    Busy,
-    /// The operator failed; later.
-    Failed(Fault),
+    /// Too many refreshes are under way; later. The record is as it was.
+    Busy(Record),
+    /// The operator failed; later. The record is as it was.
+    Failed(Record, Fault),
 }
 
 /// Whether a record's refresh token was rejected. Such a record is kept no longer than its token can be sent, so that
@@ -46,7 +46,7 @@ impl Inner {
         _consent: Consent,
     ) -> Refreshed {
         let State::Active(identity) = &record.state else { return Refreshed::Overtaken };
-        let Some(_permit) = self.refreshes.try_take() else { return Refreshed::Busy };
+        let Some(_permit) = self.refreshes.try_take() else { return Refreshed::Busy(record) };
         match self.operator.refresh(&publisher.credentials, identity).await {
             Ok(Minted::Identity(renewed)) => self.renew(key, record, renewed).await,
             Ok(Minted::OptedOut) => self.opt_out(key, record).await,
@@ -56,21 +56,25 @@ impl Inner {
                 if error.fault.is_final() {
                     self.spend(key, record).await
                 } else {
-                    Refreshed::Failed(error.fault)
+                    Refreshed::Failed(record, error.fault)
                 }
             }
         }
     }
 
-    /// What a refresh of the record of `generation` means for requests, cached.
-    pub(super) async fn settle(&self, key: RecordKey, generation: u64, refreshed: &Refreshed) -> Resolution {
+    /// What a refresh means for requests, cached.
+    pub(super) async fn settle(&self, key: RecordKey, refreshed: &Refreshed) -> Resolution {
         match refreshed {
-            Refreshed::Renewed(record) => self.keep(key, record, How::Refreshed),
+            Refreshed::Renewed(record) => match self.keep(key, record, How::Refreshed) {
+                // Dead on arrival by our margin: the next request need not ask for another such token.
+                Resolution::Absent(Absence::Lapsed) => self.nothing(key, record.generation, Absence::Lapsed),
+                present => present,
+            },
             Refreshed::OptedOut => Resolution::Denied(Denial::OptedOut),
             Refreshed::Overtaken => self.read_again(key).await,
             Refreshed::Rejected(record) => self.spent(key, record),
-            Refreshed::Busy => self.later(key, generation, Absence::Busy),
-            Refreshed::Failed(_) => self.later(key, generation, Absence::Operator),
+            Refreshed::Busy(record) => self.later(key, record, Absence::Busy),
+            Refreshed::Failed(record, _) => self.later(key, record, Absence::Operator),
         }
     }
 
@@ -113,8 +117,7 @@ impl Inner {
     }
 
     fn spent(&self, key: RecordKey, record: &Record) -> Resolution {
-        let State::Active(identity) = &record.state else { return Resolution::Absent(Absence::Dead) };
-        match identity.times.phase(self.clock.now(), self.settings.expiry_margin_ms) {
+        match self.record_phase(record) {
             Phase::Fresh | Phase::Due => {
                 let present = self.keep(key, record, How::Due);
                 // When the note could not be written, the entry is the old one.
@@ -148,39 +151,29 @@ impl Inner {
         Refreshed::OptedOut
     }
 
-    async fn remember_opt_out(&self, keys: Vec<RecordKey>, at: UnixMillis, until: UnixMillis) {
-        self.known.extend(&keys);
-        if let Err(fault) = self.store.opt_out(keys.clone(), at, until).await {
-            tracing::error!(error = %fault, "an opt-out could not be made durable; it is in force in this process");
-        }
-        self.known.extend(&keys);
-    }
-
     /// Somebody wrote while we asked: their record counts.
     pub(super) async fn read_again(&self, key: RecordKey) -> Resolution {
         match self.store.read(key).await {
             Ok(Some(record)) => self.take_in(key, &record),
             Ok(None) => self.gone(key),
-            Err(fault) => {
-                tracing::warn!(error = %fault, "an identity record could not be read");
-                self.nothing(key, 0, Absence::Store)
-            }
+            Err(fault) => self.unread(key, &fault),
         }
     }
 
-    /// No refresh this time: a token that is still good goes on being used, and the next try has to wait.
-    fn later(&self, key: RecordKey, generation: u64, why: Absence) -> Resolution {
-        let now = self.clock.now();
-        let usable = self.cache.find(&key).filter(|entry| !self.cache.is_over(entry, now));
-        match usable {
-            Some(entry) => {
-                if let What::Token(token) = &entry.what {
-                    token.back_off(now, random());
-                }
-                self.said(&entry, How::Due, now)
-            }
-            None => self.nothing(key, generation, why),
+    /// No refresh this time: a token that is still good goes on being used (the cache may have lost it meanwhile), and
+    /// the next try has to wait.
+    fn later(&self, key: RecordKey, record: &Record, why: Absence) -> Resolution {
+        let answer = match self.record_phase(record) {
+            Phase::Fresh | Phase::Due => self.keep(key, record, How::Due),
+            Phase::Lapsed | Phase::Dead => self.nothing(key, record.generation, why),
+        };
+        // A newer token has had no failure yet.
+        if let Some(entry) = self.cache.find(&key).filter(|entry| entry.generation == record.generation)
+            && let What::Token(token) = &entry.what
+        {
+            token.back_off(self.clock.now(), random());
         }
+        answer
     }
 
     fn observe(&self, old: &Identity, written: UnixMillis, now: UnixMillis) {

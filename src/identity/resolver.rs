@@ -1,6 +1,9 @@
 //! The data plane's question, and the flight that answers it when the hot cache cannot.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
 
 use super::cache::{Entry, Token, What};
 use super::flight::{Boarding, Pilot};
@@ -8,7 +11,7 @@ use super::metrics::Found;
 use super::refresher::is_spent;
 use super::{Absence, Denial, How, Identities, Injectable, Inner, Publisher, Resolution, Subject};
 use crate::privacy::Consent;
-use crate::store::{Record, RecordKey, State};
+use crate::store::{Record, RecordKey, State, StoreError};
 use crate::time::UnixMillis;
 use crate::uid2::Phase;
 
@@ -16,24 +19,15 @@ use crate::uid2::Phase;
 const NEGATIVE_MS: i64 = 10_000;
 
 impl Identities {
-    /// Whether the subject must not be represented, as far as memory tells. Never waits.
-    pub fn markers(&self, subject: &Subject) -> Option<Denial> {
-        let inner = &*self.0;
-        let key = subject.user.as_ref().filter(|key| inner.known.contains(key))?;
-        let now = inner.clock.now();
-        if inner.store.opted_out(key, now) {
-            return Some(Denial::OptedOut);
-        }
-        match &inner.cache.find(key)?.what {
-            What::Denied { why, until } if now < *until => Some(*why),
-            What::Token(token) => inner.dii_opted_out(token.dii.as_ref(), now).then_some(Denial::OptedOut),
-            What::Denied { .. } | What::Nothing { .. } => None,
-        }
-    }
-
-    /// What may be sent for the subject. Never fails and never waits longer than `identity.wait_ms`; what could not
-    /// be answered in time goes on and is there for the next request.
-    pub async fn resolve(&self, publisher: &Publisher, subject: &Subject, consent: Consent) -> Resolution {
+    /// What may be sent for the subject's user. Never fails and never waits longer than `patience` and
+    /// `identity.wait_ms`; what could not be answered in time goes on and is there for the next request.
+    pub async fn resolve(
+        &self,
+        publisher: &Publisher,
+        subject: &Subject,
+        consent: Consent,
+        patience: Duration,
+    ) -> Resolution {
         let inner = &self.0;
         let Some(key) = subject.user else { return Resolution::Absent(Absence::NoHint) };
         if !inner.known.contains(&key) {
@@ -49,7 +43,10 @@ impl Identities {
                 inner.start(publisher, key, consent);
                 resolution
             }
-            Hot::Ask(found) => inner.wait_for(publisher, key, consent, found).await,
+            Hot::Ask(found) => match inner.ask(publisher, key, consent, found) {
+                Some(answer) => inner.wait_for(key, answer, patience).await,
+                None => Resolution::Absent(Absence::Busy),
+            },
         }
     }
 }
@@ -107,6 +104,11 @@ impl Inner {
         dii.is_some_and(|dii| self.store.opted_out(dii, now))
     }
 
+    /// Whether a user opted out, or the identifier behind their record.
+    pub(super) fn opted_out(&self, key: &RecordKey, dii: Option<&RecordKey>, now: UnixMillis) -> bool {
+        self.store.opted_out(key, now) || self.dii_opted_out(dii, now)
+    }
+
     /// Starts the flight of a key without waiting for it. When there is no room the next request tries again.
     pub(super) fn start(self: &Arc<Self>, publisher: &Publisher, key: RecordKey, consent: Consent) {
         match self.flights.board(key) {
@@ -120,28 +122,39 @@ impl Inner {
         }
     }
 
-    async fn wait_for(
+    /// Joins the flight of a key, or starts it; `None`: too much is under way.
+    fn ask(
         self: &Arc<Self>,
         publisher: &Publisher,
         key: RecordKey,
         consent: Consent,
         found: Found,
-    ) -> Resolution {
+    ) -> Option<oneshot::Receiver<Resolution>> {
         let boarding = self.flights.board(key);
         self.metrics.found(if matches!(boarding, Boarding::Joined(_)) { Found::Coalesced } else { found });
-        let answer = match boarding {
+        match boarding {
             Boarding::First(pilot, answer) => {
                 self.fly(pilot, publisher, key, consent);
-                answer
+                Some(answer)
             }
-            Boarding::Joined(answer) => answer,
-            Boarding::Full => return Resolution::Absent(Absence::Busy),
-        };
-        match tokio::time::timeout(self.settings.wait, answer).await {
+            Boarding::Joined(answer) => Some(answer),
+            Boarding::Full => None,
+        }
+    }
+
+    async fn wait_for(
+        &self,
+        key: RecordKey,
+        answer: oneshot::Receiver<Resolution>,
+        patience: Duration,
+    ) -> Resolution {
+        let resolution = match tokio::time::timeout(self.settings.wait.min(patience), answer).await {
             Ok(Ok(resolution)) => resolution,
             Ok(Err(_)) => Resolution::Absent(Absence::Store),
             Err(_) => Resolution::Absent(Absence::Wait),
-        }
+        };
+        // An opt-out or logout that was learned meanwhile is the newer truth, whatever the flight brings.
+        self.marker(&key, self.clock.now()).map_or(resolution, Resolution::Denied)
     }
 
     fn fly(self: &Arc<Self>, pilot: Pilot, publisher: &Publisher, key: RecordKey, consent: Consent) {
@@ -160,22 +173,11 @@ impl Inner {
         key: RecordKey,
         consent: Consent,
     ) -> Resolution {
-        let record = match self.store.read(key).await {
-            Ok(Some(record)) => record,
-            Ok(None) => return self.gone(key),
-            Err(fault) => {
-                tracing::warn!(error = %fault, "an identity record could not be read");
-                return self.nothing(key, 0, Absence::Store);
-            }
+        let record = match self.usable_record(publisher, key).await {
+            Ok(record) => record,
+            Err(resolution) => return resolution,
         };
-        let State::Active(identity) = &record.state else { return self.take_in(key, &record) };
-        if self.dii_opted_out(record.dii.as_ref(), self.clock.now()) {
-            return self.denied(key, &record, Denial::OptedOut);
-        }
-        if record.environment != publisher.environment() {
-            return self.nothing(key, record.generation, Absence::Environment);
-        }
-        match identity.times.phase(self.clock.now(), self.settings.expiry_margin_ms) {
+        match self.record_phase(&record) {
             Phase::Fresh => self.keep(key, &record, How::Fresh),
             Phase::Due => {
                 // The token is usable: nobody waits for its refresh.
@@ -192,6 +194,37 @@ impl Inner {
         }
     }
 
+    /// The record of an identity that this publisher may use; in any other case what the look-up has come to, cached.
+    pub(super) async fn usable_record(
+        &self,
+        publisher: &Publisher,
+        key: RecordKey,
+    ) -> Result<Record, Resolution> {
+        let record = match self.store.read(key).await {
+            Ok(Some(record)) => record,
+            Ok(None) => return Err(self.gone(key)),
+            Err(fault) => return Err(self.unread(key, &fault)),
+        };
+        if !matches!(record.state, State::Active(_)) {
+            return Err(self.take_in(key, &record));
+        }
+        if self.dii_opted_out(record.dii.as_ref(), self.clock.now()) {
+            return Err(self.denied(key, &record, Denial::OptedOut));
+        }
+        if record.environment != publisher.environment() {
+            return Err(self.nothing(key, record.generation, Absence::Environment));
+        }
+        Ok(record)
+    }
+
+    /// The phase of a record's identity; without one it is dead.
+    pub(super) fn record_phase(&self, record: &Record) -> Phase {
+        match &record.state {
+            State::Active(identity) => identity.times.phase(self.clock.now(), self.settings.expiry_margin_ms),
+            State::OptedOut | State::LoggedOut => Phase::Dead,
+        }
+    }
+
     async fn refreshed(
         &self,
         publisher: &Publisher,
@@ -199,9 +232,8 @@ impl Inner {
         record: Record,
         consent: Consent,
     ) -> Resolution {
-        let generation = record.generation;
         let refreshed = self.refresh(publisher, key, record, consent).await;
-        self.settle(key, generation, &refreshed).await
+        self.settle(key, &refreshed).await
     }
 
     /// Caches a record as it was read, and says what it says.
@@ -242,15 +274,28 @@ impl Inner {
         self.nothing(key, 0, if had_token { Absence::Dead } else { Absence::UnknownUser })
     }
 
+    /// The store could not be asked. A full queue is no news of this key: the next request may have more luck.
+    pub(super) fn unread(&self, key: RecordKey, fault: &StoreError) -> Resolution {
+        if *fault == StoreError::Busy {
+            return Resolution::Absent(Absence::Busy);
+        }
+        tracing::warn!(error = %fault, "an identity record could not be read");
+        self.nothing(key, 0, Absence::Store)
+    }
+
     fn insert(&self, key: RecordKey, entry: Entry, how: How) -> Resolution {
         let now = self.clock.now();
         let present = self.cache.insert(key, entry, now);
-        self.said(&present, how, now)
+        self.said(&key, &present, how, now)
     }
 
-    /// What an entry comes to at `now`; never a token past its end, however it got there.
-    pub(super) fn said(&self, entry: &Entry, how: How, now: UnixMillis) -> Resolution {
+    /// What an entry comes to at `now`; never a token past its end, and none of a user who opted out meanwhile,
+    /// however it got there.
+    fn said(&self, key: &RecordKey, entry: &Entry, how: How, now: UnixMillis) -> Resolution {
         match &entry.what {
+            What::Token(token) if self.opted_out(key, token.dii.as_ref(), now) => {
+                Resolution::Denied(Denial::OptedOut)
+            }
             What::Token(_) if self.cache.is_over(entry, now) => Resolution::Absent(Absence::Lapsed),
             What::Token(token) => token_of(token, how),
             What::Denied { why, .. } => Resolution::Denied(*why),

@@ -2,12 +2,17 @@
 
 use std::sync::Arc;
 
+use super::cache::{Entry, What};
 use super::refresher::{DAY_MS, record_of};
 use super::{Denial, How, Identities, Inner, Origin, Publisher};
 use crate::operator::{Fault, Minted};
 use crate::privacy::Consent;
 use crate::store::{Draft, Expect, Record, RecordKey, State, StoreError, Written};
+use crate::time::UnixMillis;
 use crate::uid2::{DiiHash, Identity};
+
+/// So often a login that meets others of the same user tries to be the one after them; then it just writes.
+const LOGIN_TRIES: u32 = 3;
 
 /// A user logs in.
 #[derive(Debug)]
@@ -40,11 +45,14 @@ pub enum LoginError {
     #[error("the operator refused the identifier")]
     InvalidDii,
     /// The operator failed.
-    #[error("the operator did not answer: {}", .0.as_str())]
+    #[error("the operator call failed: {}", .0.as_str())]
     Operator(Fault),
     /// The store failed; nothing was promised.
     #[error("the identity store failed")]
     Store(#[from] StoreError),
+    /// A logout that came after this login began; nothing was stored.
+    #[error("the user logged out meanwhile")]
+    Overtaken,
     /// The process is ending.
     #[error("the gateway is stopping")]
     Stopped,
@@ -67,11 +75,11 @@ impl Identities {
         .await
     }
 
-    /// Logs a user out. Idempotent; an opted-out user stays opted out.
+    /// Logs a user out, and whoever is just logging in as this user. Idempotent; an opted-out user stays opted out.
     pub async fn logout(&self, publisher: &Publisher, user_id: &[u8]) -> Result<(), LoginError> {
-        let inner = Arc::clone(&self.0);
-        let key = self.user_key(publisher, user_id);
-        self.on_control(async move { inner.logout(key).await }).await
+        let (inner, publisher) = (Arc::clone(&self.0), publisher.clone());
+        let key = self.user_key(&publisher, user_id);
+        self.on_control(async move { inner.logout(&publisher, key).await }).await
     }
 }
 
@@ -80,6 +88,20 @@ struct Claim {
     dii: DiiHash,
     tcf: Option<String>,
     origin: Origin,
+}
+
+/// What stands under a key.
+enum Stands {
+    Record(Record),
+    Nothing,
+    /// Something that does not open or does not read.
+    Unreadable,
+}
+
+/// Whether a login may write, and over what.
+enum Before {
+    Write(Expect),
+    OptedOut,
 }
 
 impl Inner {
@@ -111,13 +133,18 @@ impl Inner {
             self.mark_opted_out(key, &[key], draft(State::OptedOut, until)).await?;
             return Ok(LoginAnswer::OptedOut);
         }
+        // Before the operator is asked: a logout from here on finds the user known, and what it writes is newer.
+        self.known.insert(&key);
+        let Before::Write(before) = self.before(key, false).await? else { return Ok(LoginAnswer::OptedOut) };
         match self.operator.generate(&publisher.credentials, &claim.dii, claim.tcf.as_deref()).await? {
             Minted::Identity(identity) => {
                 let draft = draft(State::Active(identity.clone()), identity.times.refresh_expires);
-                let record = self.put(key, draft).await?;
+                let Some(record) = self.replace(key, before, draft).await? else {
+                    return Ok(LoginAnswer::OptedOut);
+                };
                 self.keep(key, &record, How::Generated);
                 // An opt-out that was learned while the operator made this token is the newer truth.
-                let opted_out = [&key, &dii].iter().any(|k| self.store.opted_out(k, self.clock.now()));
+                let opted_out = self.opted_out(&key, Some(&dii), self.clock.now());
                 Ok(if opted_out { LoginAnswer::OptedOut } else { LoginAnswer::Active(identity) })
             }
             Minted::OptedOut => {
@@ -128,55 +155,142 @@ impl Inner {
         }
     }
 
-    /// `opted_out` are opted out from now on, as long as the marker in `draft`; answered when that is durable.
+    /// What a login finds; `again`: it has looked before, so a logout is one that came since.
+    async fn before(&self, key: RecordKey, again: bool) -> Result<Before, LoginError> {
+        let record = match self.stands(key).await? {
+            Stands::Record(record) => record,
+            Stands::Nothing => return Ok(Before::Write(Expect::Generation(0))),
+            Stands::Unreadable => return Ok(Before::Write(Expect::Any)),
+        };
+        match record.state {
+            State::OptedOut => {
+                self.take_in(key, &record);
+                Ok(Before::OptedOut)
+            }
+            State::LoggedOut if again => {
+                self.take_in(key, &record);
+                Err(LoginError::Overtaken)
+            }
+            State::LoggedOut | State::Active(_) => Ok(Before::Write(Expect::Generation(record.generation))),
+        }
+    }
+
+    /// Writes what a login gave, unless the user left since `before`; of several logins the last to write counts.
+    /// `None`: opted out meanwhile.
+    async fn replace(
+        &self,
+        key: RecordKey,
+        mut before: Expect,
+        draft: Draft,
+    ) -> Result<Option<Record>, LoginError> {
+        for tried in 0..LOGIN_TRIES {
+            // What could not be read has no generation to compare: somebody may have replaced it.
+            if tried > 0 || before == Expect::Any {
+                match self.before(key, true).await? {
+                    Before::Write(now) => before = now,
+                    Before::OptedOut => return Ok(None),
+                }
+            }
+            if before == Expect::Any {
+                // Its generation may be unreadable too, and counting begin anew: what is cached must not win by it.
+                self.cache.forget(&key);
+            }
+            if let Some(record) = self.put(key, before, draft.clone()).await? {
+                return Ok(Some(record));
+            }
+        }
+        self.put(key, Expect::Any, draft).await
+    }
+
+    async fn stands(&self, key: RecordKey) -> Result<Stands, StoreError> {
+        match self.store.read(key).await {
+            Ok(Some(record)) => Ok(Stands::Record(record)),
+            Ok(None) => Ok(Stands::Nothing),
+            Err(fault @ (StoreError::Sealed(_) | StoreError::Record(_))) => {
+                tracing::warn!(error = %fault, "an identity record is unreadable and will be replaced");
+                Ok(Stands::Unreadable)
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// `opted_out` are opted out from now on, as long as the marker in `draft`.
     async fn mark_opted_out(
         &self,
         key: RecordKey,
         opted_out: &[RecordKey],
         draft: Draft,
     ) -> Result<(), LoginError> {
-        self.store.opt_out(opted_out.to_vec(), self.clock.now(), draft.keep_until).await?;
-        self.known.extend(opted_out);
-        let record = self.put(key, draft).await?;
-        self.denied(key, &record, Denial::OptedOut);
+        self.remember_opt_out(opted_out.to_vec(), self.clock.now(), draft.keep_until).await;
+        if let Some(record) = self.put(key, Expect::Any, draft).await? {
+            self.denied(key, &record, Denial::OptedOut);
+        }
         Ok(())
     }
 
-    /// Whoever else writes meanwhile is seen: a marker of an opt-out is never replaced by a tombstone.
-    async fn logout(&self, key: RecordKey) -> Result<(), LoginError> {
+    /// Leaves a tombstone, also where there is nothing or another tombstone: a login may be under way that began
+    /// before. Whoever else writes meanwhile is seen: a marker of an opt-out is never replaced.
+    async fn logout(&self, publisher: &Publisher, key: RecordKey) -> Result<(), LoginError> {
         let now = self.clock.now();
         if !self.known.contains(&key) || self.store.opted_out(&key, now) {
             return Ok(());
         }
+        let until = now.plus(DAY_MS);
+        let marker = |generation| {
+            let what = What::Denied { why: Denial::LoggedOut, until };
+            self.cache.insert(key, Entry { generation, what }, now);
+        };
+        // In this process first: whatever the store does, the token goes out no more.
+        marker(self.cache.find(&key).map_or(0, |entry| entry.generation));
         loop {
-            let Some(record) = self.store.read(key).await? else { return Ok(()) };
-            if !matches!(record.state, State::Active(_)) {
-                self.take_in(key, &record);
-                return Ok(());
-            }
-            let expected = Expect::Generation(record.generation);
-            let tombstone =
-                Draft { dii: None, state: State::LoggedOut, keep_until: now.plus(DAY_MS), ..record.into() };
+            let (before, dead) = match self.stands(key).await? {
+                Stands::Record(record) if record.state == State::OptedOut => {
+                    self.take_in(key, &record);
+                    return Ok(());
+                }
+                Stands::Record(record) => {
+                    marker(record.generation);
+                    (Expect::Generation(record.generation), record.into())
+                }
+                Stands::Nothing => (Expect::Generation(0), nobody(publisher, now)),
+                Stands::Unreadable => {
+                    self.cache.forget(&key);
+                    marker(0);
+                    (Expect::Any, nobody(publisher, now))
+                }
+            };
+            let tombstone = Draft { dii: None, state: State::LoggedOut, keep_until: until, ..dead };
             // A lost write means that somebody else's was stored, so this ends.
-            if let Written::Stored { generation } = self.store.write(key, expected, tombstone.clone()).await?
-            {
-                self.denied(key, &record_of(tombstone, generation, now), Denial::LoggedOut);
+            if let Some(record) = self.put(key, before, tombstone).await? {
+                self.denied(key, &record, Denial::LoggedOut);
                 return Ok(());
             }
         }
     }
 
-    /// Writes over whatever is there, durably.
-    async fn put(&self, key: RecordKey, draft: Draft) -> Result<Record, LoginError> {
+    /// Writes durably if `expect` holds; what was written.
+    async fn put(&self, key: RecordKey, expect: Expect, draft: Draft) -> Result<Option<Record>, LoginError> {
         let now = self.clock.now();
         // Known first: a request between the two finds the old record or none, never "unknown" after the answer.
         self.known.insert(&key);
-        let generation = match self.store.write(key, Expect::Any, draft.clone()).await? {
-            Written::Stored { generation } => generation,
-            Written::Lost { current } => current, // cannot happen with `Any`; the newer record then counts
-        };
+        let written = self.store.write(key, expect, draft.clone()).await?;
+        let Written::Stored { generation } = written else { return Ok(None) };
         // And last: a filter that was rebuilt between the two may have missed both.
         self.known.insert(&key);
-        Ok(record_of(draft, generation, now))
+        Ok(Some(record_of(draft, generation, now)))
+    }
+}
+
+/// A user of whom nothing is known.
+fn nobody(publisher: &Publisher, now: UnixMillis) -> Draft {
+    Draft {
+        publisher: publisher.id.to_string(),
+        scope: publisher.scope(),
+        environment: publisher.environment(),
+        dii: None,
+        origin: Origin::Login,
+        created: now,
+        keep_until: now,
+        state: State::LoggedOut,
     }
 }

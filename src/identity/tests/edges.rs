@@ -4,16 +4,9 @@
 use super::*;
 use crate::identity::flight::Boarding;
 
-/// Lets what runs beside the path come to rest.
-async fn rest() {
-    for _ in 0..200 {
-        tokio::task::yield_now().await;
-    }
-}
-
 impl Bench {
     fn user(&self, user_id: &[u8]) -> Subject {
-        Subject { user: Some(self.identities.user_key(&self.publisher, user_id)) }
+        of_user(self.identities.user_key(&self.publisher, user_id))
     }
 
     async fn login_user(&self, user_id: &[u8], address: &str) -> LoginAnswer {
@@ -21,8 +14,13 @@ impl Bench {
         self.identities.login(&self.publisher, login, consent()).await.unwrap()
     }
 
+    async fn login_unless_overtaken(&self) {
+        let login = self.login_as("u1@example.com").await;
+        assert!(matches!(login, Ok(LoginAnswer::Active(_)) | Err(LoginError::Overtaken)), "{login:?}");
+    }
+
     async fn resolve_user(&self, user_id: &[u8]) -> Resolution {
-        self.identities.resolve(&self.publisher, &self.user(user_id), consent()).await
+        self.identities.resolve(&self.publisher, &self.user(user_id), consent(), Duration::MAX).await
     }
 
     async fn token(&self, ttl_s: Option<u64>) -> Result<String, LoginError> {
@@ -173,6 +171,7 @@ async fn a_logout_is_over_with_its_tombstone() {
 async fn many_token_calls_make_one_refresh() {
     let bench = bench_with(Settings::default(), 1, &[HOURLY]);
     bench.login().await;
+    bench.clock.advance(MINUTE);
     let calls = join_all((0..100).map(|_| bench.token(Some(24 * 3600))));
     let (answers, ()) = tokio::join!(calls, async {
         rest().await;
@@ -262,7 +261,7 @@ async fn cache_and_store_agree_after_any_scramble() {
             let bench = Arc::clone(&bench);
             tokio::spawn(async move {
                 match (round + n) % 6 {
-                    0 => bench.login().await,
+                    0 => bench.login_unless_overtaken().await,
                     1 => bench.identities.logout(&bench.publisher, b"u1").await.unwrap(),
                     2 => drop(bench.token(Some(24 * 3600)).await),
                     3 => bench.forget_cache(),

@@ -2,6 +2,8 @@
 //! it is told. Here stands the bench.
 
 mod edges;
+mod faults;
+mod leaving;
 mod phases;
 
 use std::collections::VecDeque;
@@ -20,7 +22,7 @@ use super::*;
 use crate::net::{Transport, TransportError};
 use crate::privacy::{Consent, Policy, Regime, Signals, judge_stored};
 use crate::secret::Secret;
-use crate::store::{self, Draft, Expect, State, Written};
+use crate::store::{self, Draft, Expect, Fails, OpenError, State, Written};
 use crate::telemetry::Registry;
 use crate::time::{Deadline, UnixMillis};
 use crate::uid2::envelope::{EnvelopeKey, Freshness, open_request, seal_bare, seal_response};
@@ -115,6 +117,13 @@ impl Transport for Operator {
     }
 }
 
+/// Lets what runs beside the path come to rest.
+async fn rest() {
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+}
+
 struct Bench {
     identities: Identities,
     operator: Arc<Operator>,
@@ -178,6 +187,10 @@ fn publisher(environment: Environment) -> Publisher {
     Publisher::new("acme".into(), Arc::new(credentials))
 }
 
+fn of_user(key: RecordKey) -> Subject {
+    Subject { user: Some(key), ..Subject::default() }
+}
+
 fn consent() -> Consent {
     judge_stored(&Signals::default(), &Policy::default(), Regime::Uid2).unwrap()
 }
@@ -197,7 +210,7 @@ impl Bench {
     }
 
     fn subject(&self) -> Subject {
-        Subject { user: Some(self.identities.user_key(&self.publisher, b"u1")) }
+        of_user(self.identities.user_key(&self.publisher, b"u1"))
     }
 
     async fn resolve(&self) -> String {
@@ -205,7 +218,7 @@ impl Bench {
     }
 
     async fn resolve_as(&self, publisher: &Publisher) -> String {
-        match self.identities.resolve(publisher, &self.subject(), consent()).await {
+        match self.identities.resolve(publisher, &self.subject(), consent(), Duration::MAX).await {
             Resolution::Token(token) => {
                 format!("{:?} {}", token.how, token.as_str().replace("A4AAAAtoken", "#"))
             }

@@ -5,7 +5,8 @@ use super::*;
 #[tokio::test(start_paused = true)]
 async fn nobody_and_strangers() {
     let bench = bench(&[HOURLY]);
-    let nobody = bench.identities.resolve(&bench.publisher, &Subject::default(), consent()).await;
+    let nobody =
+        bench.identities.resolve(&bench.publisher, &Subject::default(), consent(), Duration::MAX).await;
     assert!(matches!(nobody, Resolution::Absent(Absence::NoHint)));
     assert_eq!(bench.resolve().await, "UnknownUser");
     assert!(bench.calls().is_empty());
@@ -211,8 +212,8 @@ async fn too_much_under_way_is_busy_and_heals() {
     bench.identities.login(&bench.publisher, login, consent()).await.unwrap();
     bench.clock.advance(4 * HOUR);
     assert_eq!(bench.resolve().await, "Wait"); // its refresh hangs and fills the room
-    let second = Subject { user: Some(bench.identities.user_key(&bench.publisher, b"u2")) };
-    let answer = bench.identities.resolve(&bench.publisher, &second, consent()).await;
+    let second = of_user(bench.identities.user_key(&bench.publisher, b"u2"));
+    let answer = bench.identities.resolve(&bench.publisher, &second, consent(), Duration::MAX).await;
     assert!(matches!(answer, Resolution::Absent(Absence::Busy)), "{answer:?}");
     bench.operator.gate.add_permits(2);
     bench.becomes("Fresh #3").await;
@@ -231,7 +232,9 @@ async fn the_token_call_refreshes_when_too_little_life_is_left() {
     };
     assert_eq!(token(None).await, "#1");
     assert_eq!(token(Some(3 * 3600)).await, "#1", "exactly as much as is left");
-    assert_eq!(token(Some(3 * 3600 + 1)).await, "#2", "one second more, and more than the operator gives");
+    assert_eq!(token(Some(3 * 3600 + 1)).await, "#1", "made just now: the freshest there is");
+    bench.clock.advance(MINUTE);
+    assert_eq!(token(Some(3 * 3600 - 59)).await, "#2", "one second more, and more than the operator gives");
     bench.identities.logout(&bench.publisher, b"u1").await.unwrap();
     assert_eq!(token(None).await, "NotFound");
     let status = bench.identities.status(&bench.publisher, b"u1").await.unwrap().unwrap();

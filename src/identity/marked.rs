@@ -1,0 +1,162 @@
+//! Whether a user must not be represented: asked for everybody a request names, before anything is ranked.
+//!
+//! Memory answers nearly always. What it forgot (a restart, an eviction) is read from the store, without asking the
+//! operator, so no consent is needed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use smallvec::SmallVec;
+use tokio::sync::oneshot;
+
+use super::cache::What;
+use super::flight::Boarding;
+use super::metrics::Found;
+use super::{Absence, Denial, How, Identities, Inner, Publisher, Resolution, Subject};
+use crate::store::RecordKey;
+use crate::time::UnixMillis;
+use crate::uid2::Phase;
+
+/// Whether there is a marker for anybody in a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Marked {
+    /// There is none.
+    Clear,
+    /// This one.
+    Denied(Denial),
+    /// It could not be told in time.
+    Unknown,
+}
+
+impl Subject {
+    /// Everybody.
+    fn keys(&self) -> impl Iterator<Item = &RecordKey> {
+        let user = self.user.as_ref().filter(|user| !self.named.contains(user));
+        user.into_iter().chain(&self.named)
+    }
+}
+
+impl Identities {
+    /// Whether anybody in the request must not be represented, as far as memory tells. Never waits.
+    pub fn markers(&self, subject: &Subject) -> Option<Denial> {
+        let now = self.0.clock.now();
+        subject.keys().find_map(|key| self.0.marker(key, now))
+    }
+
+    /// Whether anybody in the request must not be represented; where memory does not tell, the store is read. Waits
+    /// no longer than `patience` and `identity.wait_ms`; what could not be told in time is there for the next request.
+    pub async fn denial(&self, publisher: &Publisher, subject: &Subject, patience: Duration) -> Marked {
+        let inner = &self.0;
+        let now = inner.clock.now();
+        let mut marked = Marked::Clear;
+        let mut untold: SmallVec<[RecordKey; 4]> = SmallVec::new();
+        for key in subject.keys() {
+            match inner.told(key, now) {
+                Some(Marked::Denied(denial)) => return Marked::Denied(denial),
+                Some(Marked::Unknown) => marked = Marked::Unknown,
+                Some(Marked::Clear) => {}
+                None => untold.push(*key),
+            }
+        }
+        if untold.is_empty() {
+            return marked;
+        }
+        let mut asked = FuturesUnordered::new();
+        for key in untold {
+            match inner.glance(publisher, key) {
+                Some(answer) => asked.push(answer),
+                None => marked = Marked::Unknown,
+            }
+        }
+        let heard = async {
+            while let Some(answer) = asked.next().await {
+                match answer.map_or(Marked::Unknown, |resolution| Marked::of(&resolution)) {
+                    Marked::Denied(denial) => return Marked::Denied(denial),
+                    Marked::Unknown => marked = Marked::Unknown,
+                    Marked::Clear => {}
+                }
+            }
+            marked
+        };
+        tokio::time::timeout(inner.settings.wait.min(patience), heard).await.unwrap_or(Marked::Unknown)
+    }
+}
+
+impl Marked {
+    /// What the answer of a look-up says of markers.
+    fn of(resolution: &Resolution) -> Self {
+        match resolution {
+            Resolution::Denied(denial) => Self::Denied(*denial),
+            Resolution::Absent(Absence::Store | Absence::Busy) => Self::Unknown,
+            Resolution::Token(_) | Resolution::Absent(_) => Self::Clear,
+        }
+    }
+}
+
+impl Inner {
+    /// The marker of a key, as far as memory tells.
+    pub(super) fn marker(&self, key: &RecordKey, now: UnixMillis) -> Option<Denial> {
+        match self.told(key, now) {
+            Some(Marked::Denied(denial)) => Some(denial),
+            _ => None,
+        }
+    }
+
+    /// What memory tells of a key; `None`: nothing.
+    fn told(&self, key: &RecordKey, now: UnixMillis) -> Option<Marked> {
+        if !self.known.contains(key) {
+            return Some(Marked::Clear);
+        }
+        if self.store.opted_out(key, now) {
+            return Some(Marked::Denied(Denial::OptedOut));
+        }
+        match &self.cache.find(key)?.what {
+            What::Token(token) if self.dii_opted_out(token.dii.as_ref(), now) => {
+                Some(Marked::Denied(Denial::OptedOut))
+            }
+            // Expired or not: whoever leaves is marked here, too.
+            What::Token(_) => Some(Marked::Clear),
+            What::Denied { why, until } if now < *until => Some(Marked::Denied(*why)),
+            What::Nothing { why, until } if now < *until => Some(Marked::of(&Resolution::Absent(*why))),
+            What::Denied { .. } | What::Nothing { .. } => None,
+        }
+    }
+
+    /// Reads a key's record on the control plane, for whoever asks meanwhile. `None`: too much is being read.
+    fn glance(
+        self: &Arc<Self>,
+        publisher: &Publisher,
+        key: RecordKey,
+    ) -> Option<oneshot::Receiver<Resolution>> {
+        match self.glances.board(key) {
+            Boarding::First(pilot, answer) => {
+                self.metrics.found(Found::Miss);
+                let (inner, publisher) = (Arc::clone(self), publisher.clone());
+                self.control.spawn(async move {
+                    let resolution = inner.read_only(&publisher, key).await;
+                    pilot.land(&resolution);
+                });
+                Some(answer)
+            }
+            Boarding::Joined(answer) => {
+                self.metrics.found(Found::Coalesced);
+                Some(answer)
+            }
+            Boarding::Full => None,
+        }
+    }
+
+    /// What the record says as it stands, cached.
+    async fn read_only(&self, publisher: &Publisher, key: RecordKey) -> Resolution {
+        let record = match self.usable_record(publisher, key).await {
+            Ok(record) => record,
+            Err(resolution) => return resolution,
+        };
+        match self.record_phase(&record) {
+            Phase::Dead => self.nothing(key, record.generation, Absence::Dead),
+            Phase::Fresh | Phase::Due | Phase::Lapsed => self.keep(key, &record, How::Fresh),
+        }
+    }
+}
