@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
-use uid2_gateway::openrtb::response::{MergeContext, MergeInput, has_bids, merge};
+use uid2_gateway::openrtb::response::{MergeContext, ReplyVerdict, has_bids, merge};
 
 fuzz_target!(|data: &[u8]| {
     // Two replies, parted by the first zero byte.
@@ -14,10 +14,12 @@ fuzz_target!(|data: &[u8]| {
     let replies = [parts.next().unwrap_or_default(), parts.next().unwrap_or_default()];
     let ids = [Cow::Borrowed("1"), Cow::Borrowed("2")];
     let context = MergeContext { id_raw: b"\"r\"", imp_ids: &ids, cur: None };
-    let inputs = replies.map(|body| MergeInput { ssp: "s", body });
-    let merged = merge(&context, &inputs);
-    assert_eq!(merged.verdicts.len(), inputs.len());
-    assert!(!replies.iter().any(|body| has_bids(body) && body.is_empty()));
+    let merged = merge(&context, &replies);
+    assert_eq!(merged.verdicts.len(), replies.len());
+    for (body, verdict) in replies.iter().zip(&merged.verdicts) {
+        assert_eq!(has_bids(body).is_none(), *verdict == ReplyVerdict::Invalid("json"));
+        assert_eq!(has_bids(body) == Some(false), *verdict == ReplyVerdict::NoBid);
+    }
     if let Some(body) = merged.body {
         match serde_json::from_slice::<Value>(&body) {
             Ok(tree) => assert_eq!(tree["id"], "r"),

@@ -1,6 +1,7 @@
 //! Extended identifiers (OpenRTB 2.6 §3.2.27): the entries of `user.eids` and of its 2.5 place, `user.ext.eids`.
 
 use std::borrow::Cow;
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::ops::Range;
 
 use super::error::ScanError;
@@ -34,6 +35,16 @@ pub(super) struct Entry {
     ids: Range<u32>,
 }
 
+/// Whether a list is known as a whole.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) enum Extent {
+    /// Every entry is.
+    #[default]
+    Whole,
+    /// It is longer than we read.
+    Cut,
+}
+
 /// Both lists of a request.
 #[derive(Clone, Debug, Default)]
 pub(super) struct EidLists {
@@ -41,6 +52,8 @@ pub(super) struct EidLists {
     ext: Vec<Entry>,
     /// The ids of all entries, one after the other.
     ids: Vec<Text>,
+    user_extent: Extent,
+    ext_extent: Extent,
 }
 
 const ENTRY: [Known; 5] = [
@@ -54,17 +67,34 @@ const ENTRY: [Known; 5] = [
 const UID: [Known; 1] = [known("id", "eids.uids.id")];
 
 impl EidLists {
-    /// Reads a list, whose `[` has been seen.
-    pub(super) fn read(&mut self, place: Place, scanner: &mut Scanner<'_>) -> Result<(), ScanError> {
+    /// Reads a list, whose `[` has been seen, until both places together have `max` entries; the others are checked alike and forgotten. Memory and work of every
+    /// edit are bounded by that, however long the body is.
+    pub(super) fn read(
+        &mut self,
+        place: Place,
+        scanner: &mut Scanner<'_>,
+        max: usize,
+    ) -> Result<Extent, ScanError> {
+        let mut extent = Extent::Whole;
         let mut array = scanner.array()?;
         while scanner.next_element(&mut array)? {
+            let ids = self.ids.len();
             let entry = self.entry(scanner)?;
+            if self.user.len() + self.ext.len() >= max {
+                self.ids.truncate(ids);
+                extent = Extent::Cut;
+                continue;
+            }
             match place {
                 Place::User => self.user.push(entry),
                 Place::Ext => self.ext.push(entry),
             }
         }
-        Ok(())
+        match place {
+            Place::User => self.user_extent = extent,
+            Place::Ext => self.ext_extent = extent,
+        }
+        Ok(extent)
     }
 
     fn entry(&mut self, scanner: &mut Scanner<'_>) -> Result<Entry, ScanError> {
@@ -126,15 +156,25 @@ pub struct Eids<'a> {
 impl<'a> Eids<'a> {
     /// Whether there is any entry in either place.
     pub fn any(self) -> bool {
-        !(self.lists.user.is_empty() && self.lists.ext.is_empty())
+        Place::ALL.into_iter().any(|place| self.is_cut(place) || !self.entries(place).is_empty())
     }
 
-    /// Whether an entry in either place has this `source` (ASCII case does not count).
+    /// Whether an entry in either place has this `source` (ASCII case does not count), or may have it: among the
+    /// entries past [`Limits::max_eids`](super::Limits::max_eids) anything can be.
     pub fn has_source(self, source: &str) -> bool {
-        Place::ALL.iter().any(|&place| self.of(place).any(|eid| eid.is_of(source)))
+        Place::ALL.into_iter().any(|place| self.is_cut(place) || self.of(place).any(|eid| eid.is_of(source)))
     }
 
-    /// The entries of one place, in order.
+    /// Whether the list of this place is longer than we read.
+    pub(super) fn is_cut(self, place: Place) -> bool {
+        let extent = match place {
+            Place::User => self.lists.user_extent,
+            Place::Ext => self.lists.ext_extent,
+        };
+        extent == Extent::Cut
+    }
+
+    /// The entries of one place, in order; of a list longer than we read, the first ones.
     pub fn of(self, place: Place) -> impl Iterator<Item = Eid<'a>> {
         self.entries(place).iter().map(move |entry| Eid { body: self.body, lists: self.lists, entry })
     }
@@ -209,6 +249,24 @@ impl<'a> Eid<'a> {
         }
     }
 
+    /// Equal for entries that are the [same](Self::same_as), and for hardly any others.
+    pub(super) fn digest(self, state: &impl BuildHasher) -> u64 {
+        let mut hasher = state.build_hasher();
+        match self.source() {
+            Some(mut source) => {
+                if source.bytes().any(|byte| byte.is_ascii_uppercase()) {
+                    source.to_mut().make_ascii_lowercase();
+                }
+                source.hash(&mut hasher);
+                self.provenance().hash(&mut hasher);
+                self.entry.uids.hash(&mut hasher);
+                self.ids().for_each(|id| id.hash(&mut hasher));
+            }
+            None => self.raw().hash(&mut hasher),
+        }
+        hasher.finish()
+    }
+
     fn provenance(self) -> [Option<&'a [u8]>; 3] {
         self.entry.provenance.map(|span| span.map(|span| span.of(self.body)))
     }
@@ -233,7 +291,7 @@ mod tests {
         for place in Place::ALL {
             assert!(scanner.next_element(&mut array).unwrap());
             assert_eq!(scanner.kind().unwrap(), Kind::Array);
-            lists.read(place, &mut scanner).unwrap();
+            assert_eq!(lists.read(place, &mut scanner, 256).unwrap(), Extent::Whole);
         }
         (body, lists)
     }
@@ -280,6 +338,8 @@ mod tests {
             let eids = Eids { body: &body, lists: &lists };
             let [mine, theirs] = Place::ALL.map(|place| eids.nth(place, 0).unwrap());
             assert_eq!(mine.same_as(theirs), same, "{other}");
+            let state = std::hash::RandomState::new();
+            assert_eq!(mine.digest(&state) == theirs.digest(&state), same, "{other}");
         }
     }
 
@@ -288,7 +348,7 @@ mod tests {
         for text in [r#"[{"source":"a","source":"b"}]"#, r#"[{"uids":[{"id":"1","\u0069d":"2"}]}]"#] {
             let mut scanner = Scanner::new(text.as_bytes(), Limits::default()).unwrap();
             scanner.kind().unwrap();
-            assert!(EidLists::default().read(Place::User, &mut scanner).is_err(), "{text}");
+            assert!(EidLists::default().read(Place::User, &mut scanner, 256).is_err(), "{text}");
         }
     }
 }

@@ -67,7 +67,7 @@ impl Reader<'_> {
     }
 
     fn regulation(&mut self, path: &'static str) -> Result<(), ScanError> {
-        let Self { scanner, found } = self;
+        let Self { scanner, found, .. } = self;
         let signals = &mut found.signals;
         match path {
             "regs.coppa" | "regs.ext.coppa" => signals.coppa |= signals.flag(scanner)?.unwrap_or(false),

@@ -2,7 +2,7 @@
 
 mod context;
 
-use super::eid::Place;
+use super::eid::{Extent, Place};
 use super::error::{ScanError, ScanReason};
 use super::request::{Container, Found, IMP, Member, Tmax};
 use super::scan::{Key, Kind, Known, Limits, Scanner, Value, known};
@@ -40,9 +40,10 @@ const USER_EXT: [Known; 4] = [
 
 /// Reads a whole request.
 pub(super) fn request(body: &[u8], limits: Limits) -> Result<Found, ScanError> {
-    let mut reader = Reader { scanner: Scanner::new(body, limits)?, found: Found::default() };
+    let scanner = Scanner::new(body, limits)?;
+    let mut reader = Reader { scanner, max_eids: limits.max_eids, found: Found::default() };
     reader.root()?;
-    let Reader { scanner, found } = reader;
+    let Reader { scanner, found, .. } = reader;
     let end = scanner.position() as usize;
     scanner.finish()?;
     let missing = |member| Err(ScanError { member, offset: end, reason: ScanReason::Missing });
@@ -55,6 +56,7 @@ pub(super) fn request(body: &[u8], limits: Limits) -> Result<Found, ScanError> {
 
 struct Reader<'a> {
     scanner: Scanner<'a>,
+    max_eids: usize,
     found: Found,
 }
 
@@ -212,7 +214,9 @@ impl Reader<'_> {
             return self.member_of_wrong_type(key);
         }
         let start = self.scanner.position();
-        self.found.eids.read(place, &mut self.scanner)?;
+        if self.found.eids.read(place, &mut self.scanner, self.max_eids)? == Extent::Cut {
+            self.found.wrong_type.get_or_insert(key.path);
+        }
         let span = Span { start, end: self.scanner.position() };
         Ok(Member::new(key, Value { span, kind: Kind::Array, escaped: false }))
     }

@@ -30,7 +30,7 @@ pub(super) struct Found {
     pub names: Names,
     pub signals: RawSignals,
     pub eids: EidLists,
-    /// The first member of a wrong type that forbids us to add anything.
+    /// The first member of a wrong type, or too long, that forbids us to add anything.
     pub wrong_type: Option<&'static str>,
 }
 
@@ -165,11 +165,6 @@ impl BidRequest {
         self.text(self.names.publisher_user_id)
     }
 
-    /// The hint `user.ext.uid2` as it stands in the body.
-    pub fn uid2_hint(&self) -> Option<&[u8]> {
-        self.layout.ext_uid2.map(|member| member.value.of(&self.body))
-    }
-
     /// The privacy signals as stated.
     pub fn signals(&self) -> &RawSignals {
         &self.signals
@@ -201,7 +196,7 @@ impl BidRequest {
     }
 
     /// The first of `user`, `user.ext`, their `eids`, `regs`, `regs.ext` and `device` that is there, but of a wrong
-    /// type. To such a request nothing is added.
+    /// type; an `eids` with more entries than [`Limits::max_eids`] counts as one. To such a request nothing is added.
     pub fn wrong_type(&self) -> Option<&'static str> {
         self.wrong_type
     }
@@ -222,7 +217,7 @@ pub(super) const IMP: [Known; 1] = [known("id", "imp.id")];
 
 fn read_imp_ids(imp: &[u8]) -> Result<Vec<Cow<'_, str>>, ScanError> {
     let mut ids = Vec::with_capacity(4);
-    let mut scanner = Scanner::new(imp, Limits { max_depth: usize::MAX })?;
+    let mut scanner = Scanner::new(imp, Limits { max_depth: usize::MAX, ..Limits::default() })?;
     scanner.kind()?;
     let mut array = scanner.array()?;
     while scanner.next_element(&mut array)? {

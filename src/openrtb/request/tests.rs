@@ -94,7 +94,7 @@ fn strings_are_decoded_when_asked_for() {
     assert_eq!(request.app_bundle(), None);
     assert_eq!(request.user_id().unwrap(), "u");
     assert_eq!(request.publisher_user_id().unwrap(), "p");
-    assert_eq!(request.uid2_hint().unwrap(), br#"{"a":1}"#);
+    assert_eq!(request.layout.ext_uid2.unwrap().value.of(request.body()), br#"{"a":1}"#);
     assert!(!request.signals().is_app);
 }
 
@@ -124,6 +124,39 @@ fn a_wrong_type_is_noted_and_not_refused() {
         (r#""site":5,"cur":"USD","test":[]"#, None),
     ] {
         assert_eq!(with(members).wrong_type(), expected, "{members}");
+    }
+}
+
+#[test]
+fn no_more_eids_are_kept_than_allowed() {
+    let kept = |members: &str, max_eids| {
+        let body = format!(r#"{{"id":"r","imp":[{{}}],{members}}}"#);
+        let request = BidRequest::parse(body.into(), &Limits { max_eids, ..Limits::default() }).unwrap();
+        let eids = request.eids();
+        let counts = crate::openrtb::Place::ALL.map(|place| eids.of(place).count());
+        (counts, request.wrong_type(), eids.any(), eids.has_source("absent.example"))
+    };
+    let three = r#""user":{"eids":[{"source":"a"},1],"ext":{"eids":[{"source":"b"}]}}"#;
+    assert_eq!(kept(three, 3), ([2, 1], None, true, false), "at the limit");
+    assert_eq!(kept(three, 2), ([2, 0], Some("user.ext.eids"), true, true), "one past it");
+    assert_eq!(kept(three, 1), ([1, 0], Some("user.eids"), true, true));
+    assert_eq!(kept(three, 0), ([0, 0], Some("user.eids"), true, true));
+    let turned = r#""user":{"ext":{"eids":[1,2]},"eids":[3]}"#;
+    assert_eq!(kept(turned, 2), ([0, 2], Some("user.eids"), true, true));
+    assert_eq!(kept(r#""user":{"eids":[],"ext":{"eids":[]}}"#, 0), ([0, 0], None, false, false));
+    assert_eq!(kept(&format!(r#""user":{{"eids":[{}0]}}"#, "0,".repeat(256)), 256).0, [256, 0]);
+}
+
+#[test]
+fn what_is_past_the_limit_is_checked_all_the_same() {
+    for (broken, reason) in
+        [(r#"{"a":01}"#, ScanReason::Number), (r#"{"source":"a","source":"b"}"#, ScanReason::Duplicate)]
+    {
+        for max_eids in [1, 2] {
+            let body = format!(r#"{{"id":"r","imp":[{{}}],"user":{{"eids":[1,{broken}]}}}}"#);
+            let limits = Limits { max_eids, ..Limits::default() };
+            assert_eq!(BidRequest::parse(body.into(), &limits).unwrap_err().reason, reason);
+        }
     }
 }
 

@@ -50,29 +50,54 @@ fn without_refused(body: &[u8], seat: &Seat, taken: &[bool]) -> Vec<u8> {
     out
 }
 
-/// Judges a reply and each of its bids.
-pub(super) fn judge(context: &MergeContext<'_>, reply: &Reply<'_>) -> (ReplyVerdict, Accepted) {
-    let refused = |why| (ReplyVerdict::Invalid(why), Accepted::default());
-    if !reply.is_readable() {
-        return refused("json");
+/// Judges replies to one request.
+pub(super) struct Judge<'a> {
+    context: &'a MergeContext<'a>,
+    /// [`MergeContext::imp_ids`], to be asked for every bid.
+    imps: HashSet<&'a str>,
+}
+
+impl<'a> Judge<'a> {
+    pub(super) fn new(context: &'a MergeContext<'a>) -> Self {
+        Self { context, imps: context.imp_ids.iter().map(AsRef::as_ref).collect() }
     }
-    if reply.bids().next().is_none() {
-        return (ReplyVerdict::NoBid, Accepted::default());
-    }
-    if reply.id().is_some_and(|id| !same_string(id, context.id_raw)) {
-        return refused("id");
-    }
-    if !currency_fits(context, reply) {
-        return refused("cur");
-    }
-    let typed: Option<BidResponse> = serde_json::from_slice(reply.body).ok();
-    let accepted = accept(context, reply, typed.as_ref());
-    match accepted.taken() {
-        0 => refused("bids"),
-        bids => {
-            let dropped = reply.bids().count() - bids;
-            (ReplyVerdict::Bid { bids, dropped, typed_error: typed.is_none() }, accepted)
+
+    /// Judges a reply and each of its bids.
+    pub(super) fn judge(&self, reply: &Reply<'_>) -> (ReplyVerdict, Accepted) {
+        let refused = |why| (ReplyVerdict::Invalid(why), Accepted::default());
+        if reply.bids().next().is_none() {
+            return (ReplyVerdict::NoBid, Accepted::default());
         }
+        if reply.id().is_some_and(|id| !same_string(id, self.context.id_raw)) {
+            return refused("id");
+        }
+        if !currency_fits(self.context, reply) {
+            return refused("cur");
+        }
+        let typed: Option<BidResponse> = serde_json::from_slice(reply.body).ok();
+        let accepted = self.accept(reply, typed.as_ref());
+        match accepted.taken() {
+            0 => refused("bids"),
+            bids => {
+                let dropped = reply.bids().count() - bids;
+                (ReplyVerdict::Bid { bids, dropped, typed_error: typed.is_none() }, accepted)
+            }
+        }
+    }
+
+    fn accept(&self, reply: &Reply<'_>, typed: Option<&BidResponse>) -> Accepted {
+        let mut seen = HashSet::new();
+        let mut accepted = Accepted::default();
+        for (nth, seat) in reply.seats.iter().enumerate() {
+            let typed = typed.and_then(|response| response.seat_bid.get(nth));
+            let offers = seat.bids.iter().enumerate().map(|(nth, bid)| match typed {
+                Some(typed) => typed.bid.get(nth).map(Offer::of_typed),
+                None => Offer::of_raw(reply, bid),
+            });
+            let offers: Vec<_> = offers.map(|offer| offer.filter(|o| o.answers(&self.imps))).collect();
+            accepted.seats.push(take(seat, offers, &mut seen));
+        }
+        accepted
     }
 }
 
@@ -89,21 +114,6 @@ fn currency_fits(context: &MergeContext<'_>, reply: &Reply<'_>) -> bool {
         Currency::Said(_) | Currency::Unsaid => target.eq_ignore_ascii_case(DEFAULT_CURRENCY),
         Currency::Unreadable => false,
     }
-}
-
-fn accept(context: &MergeContext<'_>, reply: &Reply<'_>, typed: Option<&BidResponse>) -> Accepted {
-    let mut seen = HashSet::new();
-    let mut accepted = Accepted::default();
-    for (nth, seat) in reply.seats.iter().enumerate() {
-        let typed = typed.and_then(|response| response.seat_bid.get(nth));
-        let offers = seat.bids.iter().enumerate().map(|(nth, bid)| match typed {
-            Some(typed) => typed.bid.get(nth).map(Offer::of_typed),
-            None => Offer::of_raw(reply, bid),
-        });
-        let offers: Vec<_> = offers.map(|offer| offer.filter(|o| o.answers(context))).collect();
-        accepted.seats.push(take(seat, offers, &mut seen));
-    }
-    accepted
 }
 
 /// Takes what is offered, the first of duplicates; a group only as a whole.
@@ -146,10 +156,10 @@ impl<'a> Offer<'a> {
 
     /// It has an id, an imp of the request, and a finite price of 0 or more. `crid` and a price above 0 are not
     /// asked for: deals and house bids do without.
-    fn answers(&self, context: &MergeContext<'_>) -> bool {
+    fn answers(&self, imps: &HashSet<&str>) -> bool {
         !self.id.is_empty()
             && self.price.is_finite()
             && self.price >= 0.0
-            && context.imp_ids.contains(&self.impid)
+            && imps.contains(self.impid.as_ref())
     }
 }

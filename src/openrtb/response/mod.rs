@@ -11,7 +11,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use self::judge::{Accepted, judge};
+use self::judge::{Accepted, Judge};
 use self::reply::{Currency, Reply};
 
 /// What the replies answer to.
@@ -23,15 +23,6 @@ pub struct MergeContext<'a> {
     pub imp_ids: &'a [Cow<'a, str>],
     /// The first of its `cur`; the response is in it, else in USD.
     pub cur: Option<&'a str>,
-}
-
-/// One SSP's answer.
-#[derive(Clone, Copy)]
-pub struct MergeInput<'a> {
-    /// The SSP's configured id.
-    pub ssp: &'a str,
-    /// The whole body.
-    pub body: &'a [u8],
 }
 
 /// What a reply is worth.
@@ -59,50 +50,32 @@ pub struct Merged {
     pub body: Option<Bytes>,
     /// One per reply, in order.
     pub verdicts: Vec<ReplyVerdict>,
-    /// Without bids: the no-bid reason that every reply gave, or 1 (technical error) when none could be used. What
-    /// never answered is not known here.
-    pub nbr: Option<i32>,
 }
 
-/// Whether a response has any bid at all. It is not judged further.
-pub fn has_bids(body: &[u8]) -> bool {
-    Reply::read(body).is_ok_and(|reply| reply.bids().next().is_some())
+/// Whether a response has any bid at all; `None` when it is not readable. It is not judged further.
+pub fn has_bids(body: &[u8]) -> Option<bool> {
+    Reply::read(body).ok().map(|reply| reply.bids().next().is_some())
 }
 
-/// Judges one reply.
-pub fn inspect(context: &MergeContext<'_>, body: &[u8]) -> ReplyVerdict {
-    match Reply::read(body) {
-        Ok(reply) => judge(context, &reply).0,
-        Err(_) => ReplyVerdict::Invalid("json"),
-    }
-}
-
-/// Merges the replies, given in the order their seatbids are to have.
-pub fn merge(context: &MergeContext<'_>, replies: &[MergeInput<'_>]) -> Merged {
-    let mut merged = Merged::default();
+/// Merges the replies, whole bodies, given in the order their seatbids are to have.
+pub fn merge(context: &MergeContext<'_>, replies: &[&[u8]]) -> Merged {
+    let judge = Judge::new(context);
+    let mut verdicts = Vec::with_capacity(replies.len());
     let mut bidding = Vec::with_capacity(replies.len());
-    let mut reasons = Vec::with_capacity(replies.len());
-    for input in replies {
-        let reply = Reply::read(input.body).unwrap_or_else(|_| Reply::unreadable());
-        let (verdict, accepted) = judge(context, &reply);
-        merged.verdicts.push(verdict);
-        match verdict {
-            ReplyVerdict::Bid { .. } => bidding.push((reply, accepted)),
-            ReplyVerdict::NoBid => reasons.push(reply.nbr()),
-            ReplyVerdict::Invalid(_) => reasons.push(Some(TECHNICAL_ERROR)),
+    for body in replies {
+        let Ok(reply) = Reply::read(body) else {
+            verdicts.push(ReplyVerdict::Invalid("json"));
+            continue;
+        };
+        let (verdict, accepted) = judge.judge(&reply);
+        verdicts.push(verdict);
+        if matches!(verdict, ReplyVerdict::Bid { .. }) {
+            bidding.push((reply, accepted));
         }
     }
-    if bidding.is_empty() {
-        let first = reasons.first().copied().flatten();
-        merged.nbr = first.filter(|_| reasons.iter().all(|reason| *reason == first));
-    } else {
-        merged.body = Some(Bytes::from(written(context, &bidding)));
-    }
-    merged
+    let body = (!bidding.is_empty()).then(|| Bytes::from(written(context, &bidding)));
+    Merged { body, verdicts }
 }
-
-/// No-bid reason 1.
-const TECHNICAL_ERROR: i32 = 1;
 
 fn written(context: &MergeContext<'_>, bidding: &[(Reply<'_>, Accepted)]) -> Vec<u8> {
     let size: usize = bidding.iter().map(|(reply, _)| reply.body.len()).sum();

@@ -8,14 +8,13 @@ use super::super::scan::{Kind, Known, Limits, Scanner, Value, known};
 use super::super::text::Span;
 
 /// A response whose grammar has been checked.
+#[derive(Default)]
 pub(super) struct Reply<'a> {
     pub body: &'a [u8],
-    readable: bool,
     id: Option<Value>,
     cur: Option<Value>,
     bidid: Option<Value>,
     customdata: Option<Value>,
-    nbr: Option<Value>,
     pub seats: Vec<Seat>,
 }
 
@@ -49,13 +48,12 @@ pub(super) struct RawBid {
     pub price: Option<Value>,
 }
 
-const ROOT: [Known; 6] = [
+const ROOT: [Known; 5] = [
     known("id", "id"),
     known("seatbid", "seatbid"),
     known("cur", "cur"),
     known("bidid", "bidid"),
     known("customdata", "customdata"),
-    known("nbr", "nbr"),
 ];
 const SEAT: [Known; 2] = [known("bid", "seatbid.bid"), known("group", "seatbid.group")];
 const BID: [Known; 3] =
@@ -65,7 +63,7 @@ impl<'a> Reply<'a> {
     /// Reads a response.
     pub(super) fn read(body: &'a [u8]) -> Result<Self, ScanError> {
         let mut scanner = Scanner::new(body, Limits::default())?;
-        let mut reply = Self { body, readable: true, ..Self::unreadable() };
+        let mut reply = Self { body, ..Self::default() };
         open(&mut scanner, Kind::Object)?;
         let mut root = scanner.object()?;
         while let Some(key) = scanner.next_member(&mut root, &ROOT)? {
@@ -78,26 +76,11 @@ impl<'a> Reply<'a> {
                 "id" => reply.id = value,
                 "cur" => reply.cur = value,
                 "bidid" => reply.bidid = value,
-                "customdata" => reply.customdata = value,
-                _ => reply.nbr = value,
+                _ => reply.customdata = value,
             }
         }
         scanner.finish()?;
         Ok(reply)
-    }
-
-    /// Stands for a body that could not be read.
-    pub(super) fn unreadable() -> Self {
-        Self {
-            body: &[],
-            readable: false,
-            id: None,
-            cur: None,
-            bidid: None,
-            customdata: None,
-            nbr: None,
-            seats: Vec::new(),
-        }
     }
 
     fn seats(&mut self, scanner: &mut Scanner<'_>) -> Result<(), ScanError> {
@@ -110,11 +93,6 @@ impl<'a> Reply<'a> {
             self.seats.push(seat(scanner)?);
         }
         Ok(())
-    }
-
-    /// Whether the body was a JSON object of the shape of a response.
-    pub(super) fn is_readable(&self) -> bool {
-        self.readable
     }
 
     /// Every bid.
@@ -143,12 +121,6 @@ impl<'a> Reply<'a> {
     /// `customdata` as written, if it is a string.
     pub(super) fn customdata(&self) -> Option<&'a [u8]> {
         self.customdata.filter(|value| value.kind == Kind::String).map(|value| value.span.of(self.body))
-    }
-
-    /// `nbr`, if it is an integer.
-    pub(super) fn nbr(&self) -> Option<i32> {
-        let nbr = self.nbr.filter(|value| value.kind == Kind::Number)?;
-        std::str::from_utf8(nbr.span.of(self.body)).ok()?.parse().ok()
     }
 
     /// The value as a string.

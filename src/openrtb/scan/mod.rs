@@ -15,11 +15,13 @@ use super::text::{Span, Text, offset};
 pub struct Limits {
     /// Nested containers allowed; at most 128 are.
     pub max_depth: usize,
+    /// EIDs read of a request, in both places together. Of a longer list the rest is checked, but not known.
+    pub max_eids: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_depth: 64 }
+        Self { max_depth: 64, max_eids: 256 }
     }
 }
 
@@ -355,7 +357,7 @@ impl<'a> Scanner<'a> {
 /// Grammar only: the whole text is one value.
 #[cfg(test)]
 pub(super) fn check(text: &[u8], max_depth: usize) -> Result<(), ScanError> {
-    let mut scanner = Scanner::new(text, Limits { max_depth })?;
+    let mut scanner = Scanner::new(text, Limits { max_depth, ..Limits::default() })?;
     scanner.value()?;
     scanner.finish()
 }

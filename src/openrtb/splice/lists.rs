@@ -1,5 +1,7 @@
 //! What becomes of the two EID lists.
 
+use std::hash::RandomState;
+
 use smallvec::SmallVec;
 
 use super::super::changes::Changes;
@@ -31,6 +33,9 @@ pub(super) enum Fate {
 /// Decides for both.
 pub(super) fn fates(request: &BidRequest, edit: &Edit<'_>) -> Fates {
     let lists = Lists::of(request, edit);
+    if lists.strip == Strip::Nothing && lists.add.is_none() {
+        return Fates { user: Fate::Keep, ext: Fate::Keep };
+    }
     match lists.dialect {
         Dialect::AsReceived => {
             let [user, ext] = Place::ALL.map(|place| lists.as_received(place));
@@ -113,7 +118,8 @@ impl<'a> Lists<'a> {
                 Fate::Keep
             };
         };
-        if member.kind != Kind::Array {
+        // What we cannot read to its end can hold anything.
+        if member.kind != Kind::Array || self.eids.is_cut(place) {
             return if self.strip == Strip::Nothing { Fate::Keep } else { Fate::Remove };
         }
         match self.edited(&[place]) {
@@ -154,26 +160,27 @@ impl<'a> Lists<'a> {
             items.extend(indices.map(|index| Item::Theirs { at: [Some(index), None], swap: false }));
         }
         if places.contains(&Place::Ext) {
-            for (index, eid) in self.eids.of(Place::Ext).enumerate() {
-                self.join(&mut items, index, eid);
-            }
+            self.join(&mut items);
         }
         items
     }
 
-    fn join(&self, items: &mut Items, index: usize, eid: Eid<'_>) {
-        let same = |at: Option<usize>| {
-            at.and_then(|at| self.eids.nth(Place::User, at)).is_some_and(|theirs| theirs.same_as(eid))
-        };
-        for item in items.iter_mut() {
-            if let Item::Theirs { at: [user @ Some(_), ext], .. } = item
-                && same(*user)
-            {
-                ext.get_or_insert(index);
-                return;
+    /// Joins `user.ext.eids` to the items, which are those of `user.eids` or none. Entries are compared by digest
+    /// before they are compared as they are: each can be long, and every pair of them is looked at.
+    fn join(&self, items: &mut Items) {
+        let state = RandomState::new();
+        let theirs: SmallVec<[(Eid<'_>, u64); 8]> =
+            self.eids.of(Place::User).take(items.len()).map(|eid| (eid, eid.digest(&state))).collect();
+        for (index, eid) in self.eids.of(Place::Ext).enumerate() {
+            let digest = if theirs.is_empty() { 0 } else { eid.digest(&state) };
+            let same = theirs.iter().position(|(theirs, of)| *of == digest && theirs.same_as(eid));
+            match same.and_then(|at| items.get_mut(at)) {
+                Some(Item::Theirs { at: [_, ext], .. }) => {
+                    ext.get_or_insert(index);
+                }
+                _ => items.push(Item::Theirs { at: [None, Some(index)], swap: false }),
             }
         }
-        items.push(Item::Theirs { at: [None, Some(index)], swap: false });
     }
 
     fn removed(&self, place: Place) -> Fate {
@@ -198,10 +205,14 @@ impl<'a> Lists<'a> {
     fn in_place(&self, place: Place, array: Member, items: &Items) -> Changes {
         let text = self.request.body();
         let mut changes = Changes::default();
-        let stays = |index| items.iter().any(|item| own(*item, place) == Some(index));
-        let doomed = self.eids.of(place).enumerate().filter(|(index, _)| !stays(*index));
-        changes
-            .remove(text, doomed.map(|(index, eid)| (eid.span(), u32::try_from(index).unwrap_or(u32::MAX))));
+        let mut stays = vec![false; self.eids.entries(place).len()];
+        for index in items.iter().filter_map(|item| own(*item, place)) {
+            if let Some(stays) = stays.get_mut(index) {
+                *stays = true;
+            }
+        }
+        let doomed = (0..).zip(self.eids.of(place)).zip(&stays).filter(|(_, stays)| !**stays);
+        changes.remove(text, doomed.map(|((index, eid), _)| (eid.span(), index)));
         let mut survivors = 0;
         for item in items {
             let Some(index) = own(*item, place) else { continue };

@@ -44,7 +44,8 @@ pub struct Edit<'a> {
     pub remove_user_id: bool,
 }
 
-/// Which EIDs are removed, in both places. An `eids` that is no array can be anything: it goes with any of them.
+/// Which EIDs are removed, in both places. An `eids` that is no array, or longer than we read
+/// ([`Limits::max_eids`](super::Limits::max_eids)), can hold anything: it goes with any of them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Strip<'a> {
     /// None.
@@ -90,7 +91,7 @@ impl fmt::Debug for Plan {
 
 /// Plans an edit. Our hints `user.ext.uid2` and `user.ext.publisher_user_id` always go.
 ///
-/// To a request with a member of a wrong type ([`BidRequest::wrong_type`]) nothing is added, and its lists stay in
+/// To a request with a member of a wrong type or too long a list ([`BidRequest::wrong_type`]) nothing is added, and its lists stay in
 /// their places.
 pub fn plan(request: &BidRequest, edit: &Edit<'_>) -> Plan {
     let mut draft = Draft { request, text: request.body(), changes: Changes::default() };

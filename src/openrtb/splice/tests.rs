@@ -1,8 +1,9 @@
 //! Each rule of an edit, as bytes in and bytes out.
 
-use super::super::Limits;
+use super::super::{Limits, Place};
 use super::*;
 
+const DIALECTS: [Dialect; 4] = [Dialect::V25, Dialect::V26, Dialect::Both, Dialect::AsReceived];
 const TOKEN: &str = "T/k+n==";
 const OURS: &str = r#"{"source":"uidapi.com","uids":[{"id":"T/k+n==","atype":3}]}"#;
 const OURS_26: &str =
@@ -157,7 +158,7 @@ fn provenance_is_written_where_26_is_read() {
 #[test]
 fn nothing_to_do_is_the_body_itself_whatever_the_dialect() {
     let members = r#","user":{"ext":{"eids":[{"source":"a"}],"x":1},"eids":[ ]}"#;
-    for dialect in [Dialect::V25, Dialect::V26, Dialect::Both, Dialect::AsReceived] {
+    for dialect in DIALECTS {
         for strip in [Strip::Nothing, Strip::Sources(&["b"]), Strip::Sources(&[])] {
             let request = request(members);
             let plan = plan(&request, &stripping(dialect, strip));
@@ -199,7 +200,7 @@ fn stripping_moves_what_is_left_to_where_the_dialect_reads() {
     assert_eq!(strip(Dialect::V25), r#","user":{"ext":{"eids":[1,2]}}"#);
     assert_eq!(strip(Dialect::Both), r#","user":{"eids":[1,2],"ext":{"eids":[1,2]}}"#);
     assert_eq!(strip(Dialect::AsReceived), r#","user":{"eids":[1],"ext":{"eids":[2]}}"#);
-    for dialect in [Dialect::V25, Dialect::V26, Dialect::Both, Dialect::AsReceived] {
+    for dialect in DIALECTS {
         assert_eq!(edited(before, &stripping(dialect, Strip::All)), r#","user":{"ext":{}}"#);
     }
 }
@@ -328,6 +329,56 @@ fn a_wrong_type_forbids_additions_but_not_removals() {
         &nothing,
         &[(r#","user":{"eids":{"source":"x"},"id":"u"}"#, r#","user":{"eids":{"source":"x"},"id":"u"}"#)],
     );
+}
+
+/// The members of a request with so many entries of the source `x` in either place.
+fn crowded(user: usize, ext: usize) -> String {
+    let list = |count: usize| vec![r#"{"source":"x"}"#; count].join(",");
+    format!(r#","user":{{"eids":[{}],"id":"u","ext":{{"eids":[{}],"uid2":1}}}}"#, list(user), list(ext))
+}
+
+#[test]
+fn up_to_the_limit_lists_are_edited_and_past_it_they_are_not_added_to() {
+    let edit = |dialect| Edit { strip: Strip::Sources(&["x"]), remove_user_id: true, ..adding(dialect) };
+    for dialect in DIALECTS {
+        let strip = stripping(dialect, Strip::Sources(&["y"]));
+        for (user, ext) in [(256, 0), (0, 256), (200, 56)] {
+            assert!(edited(&crowded(user, ext), &edit(dialect)).contains(TOKEN), "{dialect:?} {user} {ext}");
+            assert!(edited(&crowded(user, ext), &strip).contains(r#"{"source":"x"}"#));
+        }
+        for (user, ext, after) in [
+            (257, 0, r#","user":{"ext":{"eids":[]}}"#),
+            (257, 1, r#","user":{"ext":{}}"#),
+            (0, 257, r#","user":{"eids":[],"ext":{}}"#),
+            (256, 1, r#","user":{"ext":{}}"#),
+        ] {
+            assert_eq!(edited(&crowded(user, ext), &edit(dialect)), after, "{dialect:?} {user} {ext}");
+        }
+        let past = edited(&crowded(256, 1), &strip);
+        assert_eq!(past.matches("source").count(), 256, "the list that was read stays, the other goes");
+        let past = edited(&crowded(257, 1), &adding(dialect));
+        assert_eq!(past, crowded(257, 1).replace(r#","uid2":1"#, ""), "nothing to strip, nothing is added");
+    }
+}
+
+/// With work for every pair of entries this would take minutes.
+#[test]
+fn lists_of_any_length_are_handled() {
+    for members in
+        [format!(r#","user":{{"ext":{{"eids":[{}0]}}}}"#, "0,".repeat(200_000)), crowded(100_000, 100_000)]
+    {
+        let request = request(&members);
+        let entries: usize = Place::ALL.into_iter().map(|place| request.eids().of(place).count()).sum();
+        assert_eq!(entries, 256);
+        for dialect in DIALECTS {
+            for strip in [Strip::Nothing, Strip::Sources(&["x"]), Strip::All] {
+                let plan = plan(&request, &Edit { strip, ..adding(dialect) });
+                assert!(plan.changes.as_slice().len() <= 3);
+                let left = plan.segments(&request, None).concat();
+                assert!(strip == Strip::Nothing || left.len() < 100, "{dialect:?} {strip:?}");
+            }
+        }
+    }
 }
 
 #[test]
