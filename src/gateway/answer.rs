@@ -6,7 +6,7 @@ use super::Leg;
 use super::admit::Admitted;
 use super::fanout::Replied;
 use super::outcome::{Answer, Outcome};
-use crate::openrtb::response::{self, MergeContext, MergeInput, ReplyVerdict};
+use crate::openrtb::response::{self, MergeContext, ReplyVerdict};
 use crate::ssp::{SspOutcome, SspReply};
 
 /// Turns what came back into one answer and counts every leg's outcome.
@@ -23,12 +23,18 @@ pub(super) fn answer(admitted: &Admitted, legs: &[Leg], replies: Vec<Replied>, w
 /// One SSP: a 2xx answer passes byte for byte, anything else is no bid.
 fn passed(legs: &[Leg], replied: Replied) -> Answer {
     let Replied { ssp, reply } = replied;
-    let bid = reply.outcome == SspOutcome::Bid && response::has_bids(&reply.body);
-    let outcome = if reply.outcome == SspOutcome::Bid && !bid { SspOutcome::NoBid } else { reply.outcome };
-    count(legs, ssp, outcome, &reply);
-    if !matches!(outcome, SspOutcome::Bid | SspOutcome::NoBid) || reply.body.is_empty() {
+    if reply.outcome != SspOutcome::Bid {
+        count(legs, ssp, reply.outcome, &reply);
         return Answer::NoBid;
     }
+    // What cannot be read passes all the same, but the SSP is not counted as healthy.
+    let outcome = match response::has_bids(&reply.body) {
+        Some(true) => SspOutcome::Bid,
+        Some(false) => SspOutcome::NoBid,
+        None => SspOutcome::Invalid,
+    };
+    count(legs, ssp, outcome, &reply);
+    let bid = outcome == SspOutcome::Bid;
     Answer::Passed { status: reply.status, headers: reply.headers, body: reply.body, bid }
 }
 
@@ -44,11 +50,8 @@ fn merged(admitted: &Admitted, legs: &[Leg], replies: &[Replied]) -> Answer {
     let imp_ids = admitted.request.imp_ids();
     let cur = admitted.request.first_cur();
     let context = MergeContext { id_raw: admitted.request.id_raw(), imp_ids: &imp_ids, cur: cur.as_deref() };
-    let inputs: Vec<MergeInput<'_>> = bidding
-        .iter()
-        .map(|r| MergeInput { ssp: legs.get(r.ssp).map_or("", |leg| &leg.settings.id), body: &r.reply.body })
-        .collect();
-    let merged = response::merge(&context, &inputs);
+    let bodies: Vec<&[u8]> = bidding.iter().map(|r| r.reply.body.as_ref()).collect();
+    let merged = response::merge(&context, &bodies);
     for (replied, verdict) in bidding.iter().zip(&merged.verdicts) {
         let outcome = match verdict {
             ReplyVerdict::Bid { .. } => SspOutcome::Bid,

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::Shared;
 use super::admit::Admitted;
-use super::directory::{Hint, Mode};
-use crate::identity::{Absence, Denial, How, Injectable, Resolution};
-use crate::openrtb::Strip;
+use super::directory::{Hint, Mode, PublisherSettings};
+use super::inject::{Outgoing, OutgoingLeg};
+use crate::identity::{Absence, Denial, How, Injectable, Marked, Resolution};
+use crate::openrtb::{BidRequest, Strip};
 use crate::privacy::{self, Consent, StripWhat, Verdict};
 use crate::time::Clock;
 use crate::uid2::Scope;
@@ -124,6 +125,8 @@ pub struct Decision {
     pub token: Option<Injectable>,
     /// Entries to remove.
     pub strip: Strip<'static>,
+    /// Why entries of the other scope are removed, when they are.
+    pub other: Option<Reason>,
     /// Time spent waiting for identity.
     pub waited: Duration,
 }
@@ -133,12 +136,13 @@ pub(super) async fn decide(shared: &Shared, admitted: &Admitted) -> Decision {
     let decision = judged(shared, admitted).await;
     // Entries of the other scope stand under its own table: UID2 never where GDPR applies, EUID only with consent.
     match admitted.other {
-        Some(Verdict::Strip(..)) => {
+        Some(Verdict::Strip(_, reason)) => {
             let theirs = match admitted.scope() {
                 Scope::Uid2 => EUID,
                 Scope::Euid => UID2,
             };
-            Decision { strip: both(decision.strip, Strip::Sources(theirs)), ..decision }
+            let strip = both(decision.strip, Strip::Sources(theirs));
+            Decision { strip, other: Some(reason_of(reason)), ..decision }
         }
         _ => decision,
     }
@@ -151,7 +155,7 @@ async fn judged(shared: &Shared, admitted: &Admitted) -> Decision {
     }
     match admitted.verdict {
         Verdict::Strip(what, reason) => Decision::stripped(strip_of(what), reason_of(reason)),
-        Verdict::Pass(_) if admitted.theirs || admitted.other_stays() => Decision::kept(),
+        Verdict::Pass(_) if admitted.theirs || admitted.other_stays() => theirs(shared, admitted).await,
         Verdict::Pass(reason) => absent(reason_of(reason)),
         Verdict::Inject(consent) => identify(shared, admitted, consent).await,
     }
@@ -159,29 +163,76 @@ async fn judged(shared: &Shared, admitted: &Admitted) -> Decision {
 
 async fn identify(shared: &Shared, admitted: &Admitted, consent: Consent) -> Decision {
     let settings = &admitted.publisher.settings;
+    if admitted.other_stays() || (admitted.theirs && prefers_theirs(settings)) {
+        return theirs(shared, admitted).await;
+    }
     if admitted.request.wrong_type().is_some() {
         return absent(Reason::WrongType);
     }
     if admitted.publisher.denies(&admitted.request) {
         return absent(Reason::Disabled);
     }
-    let keep = settings.mode == Mode::Keep && settings.hints.contains(&Hint::Request);
-    if admitted.other_stays() || (admitted.theirs && keep) {
-        return Decision::kept();
-    }
     let asked = Clock::monotonic();
-    let resolution = shared.identities.resolve(&settings.identity, &admitted.subject, consent).await;
+    let patience = admitted.budget.patience();
+    let resolution =
+        shared.identities.resolve(&settings.identity, &admitted.subject, consent, patience).await;
     let waited = Clock::monotonic().saturating_duration_since(asked);
     let decision = match resolution {
         Resolution::Token(token) => injected(token, admitted.theirs),
-        Resolution::Absent(_) if admitted.theirs => Decision::kept(),
+        Resolution::Absent(_) if admitted.theirs => theirs(shared, admitted).await,
         Resolution::Absent(absence) => absent(reason_of_absence(absence)),
         Resolution::Denied(denial) => denied(denial, admitted.verdict),
+    };
+    Decision { waited: decision.waited + waited, ..decision }
+}
+
+/// Whether an entry that is there already wins over ours: `mode`, and which of the two hints comes first.
+fn prefers_theirs(settings: &PublisherSettings) -> bool {
+    let first = settings.hints.iter().find(|hint| matches!(hint, Hint::Request | Hint::User));
+    settings.mode == Mode::Keep && first == Some(&Hint::Request)
+}
+
+/// Theirs is to stay. It may, once it is known that nobody named in the request opted out or logged out: what memory
+/// does not hold is looked up within the budget, and what stays unknown is treated as a no.
+async fn theirs(shared: &Shared, admitted: &Admitted) -> Decision {
+    let asked = Clock::monotonic();
+    let tenant = &admitted.publisher.settings.identity;
+    let marked = shared.identities.denial(tenant, &admitted.subject, admitted.budget.patience()).await;
+    let waited = Clock::monotonic().saturating_duration_since(asked);
+    let decision = match marked {
+        Marked::Clear => Decision::kept(),
+        Marked::Denied(denial) => denied(denial, admitted.verdict),
+        Marked::Unknown => Decision { strip: Strip::Sources(OURS), ..absent(Reason::Wait) },
     };
     Decision { waited, ..decision }
 }
 
 impl Decision {
+    /// Why an entry that stands in the request is removed; `None` when none is.
+    pub(super) fn removes(&self, request: &BidRequest) -> Option<Reason> {
+        let eids = request.eids();
+        let hit = match self.strip {
+            Strip::Nothing => false,
+            Strip::All => eids.any(),
+            Strip::Sources(sources) => sources.iter().any(|source| eids.has_source(source)),
+        };
+        hit.then(|| {
+            if self.result == ResultLabel::Denied { self.reason } else { self.other.unwrap_or(self.reason) }
+        })
+    }
+
+    /// The decision as it turned out: a token that no SSP may get, or that no SSP had time for, was not sent.
+    #[must_use]
+    pub(super) fn confirmed(self, outgoing: &Outgoing) -> Self {
+        let sent = |leg: &OutgoingLeg| leg.call.is_some() && leg.result == self.result;
+        if self.token.is_none() || outgoing.legs.iter().any(sent) {
+            return self;
+        }
+        let refused = outgoing.legs.iter().any(|leg| leg.result != self.result);
+        let reason = if refused { Reason::Environment } else { Reason::Wait };
+        Self { result: ResultLabel::Absent, reason, ..self }
+    }
+
     fn stripped(strip: Strip<'static>, reason: Reason) -> Self {
         Self { result: ResultLabel::Denied, strip, ..absent(reason) }
     }
@@ -194,7 +245,7 @@ impl Decision {
 
 fn absent(reason: Reason) -> Decision {
     let (result, strip) = (ResultLabel::Absent, Strip::Nothing);
-    Decision { result, reason, source: None, token: None, strip, waited: Duration::ZERO }
+    Decision { result, reason, source: None, token: None, strip, other: None, waited: Duration::ZERO }
 }
 
 fn injected(token: Injectable, theirs: bool) -> Decision {

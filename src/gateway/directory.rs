@@ -6,7 +6,6 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::outcome::RejectKind;
 use crate::identity;
 use crate::openrtb::BidRequest;
 use crate::privacy::Policy;
@@ -215,37 +214,6 @@ impl Directory {
     pub fn fallback(&self) -> Option<&Arc<Publisher>> {
         self.default.and_then(|index| self.publishers.get(index))
     }
-
-    /// The publisher of a request and whether the caller proved to be it.
-    ///
-    /// A presented key decides alone: an unknown one is refused, never ignored.
-    pub fn find(
-        &self,
-        key: Option<&str>,
-        request: &BidRequest,
-        host: Option<&str>,
-        require_key: bool,
-    ) -> Result<Found<'_>, RejectKind> {
-        if let Some(key) = key {
-            let publisher = self.by_key(key).ok_or(RejectKind::UnknownKey)?;
-            return Ok(Found { publisher, by_key: true });
-        }
-        if require_key {
-            return Err(RejectKind::KeyRequired);
-        }
-        let publisher =
-            self.by_match(request, host).or_else(|| self.fallback()).ok_or(RejectKind::NoPublisher)?;
-        Ok(Found { publisher, by_key: false })
-    }
-}
-
-/// The answer of [`Directory::find`].
-#[derive(Debug)]
-pub struct Found<'a> {
-    /// Who it is.
-    pub publisher: &'a Arc<Publisher>,
-    /// The caller presented a valid key, so what it says of its users counts.
-    pub by_key: bool,
 }
 
 impl Publisher {

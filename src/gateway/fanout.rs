@@ -1,12 +1,13 @@
 //! All routed SSPs at once, each under its own deadline; returns when the last has answered or is late.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
 use super::Leg;
-use super::inject::{Outgoing, OutgoingLeg};
+use super::inject::{Call, Outgoing, OutgoingLeg};
 use crate::ssp::{SspOutcome, SspReply};
+use crate::time::Clock;
 
 /// One SSP's reply.
 #[derive(Debug)]
@@ -31,9 +32,32 @@ pub(super) async fn fanout(legs: &[Leg], outgoing: Outgoing) -> Vec<Replied> {
 
 async fn one(legs: &[Leg], leg: OutgoingLeg) -> Replied {
     let reply = match (legs.get(leg.ssp), leg.call) {
-        (Some(target), Some(call)) => target.client.bid(call.headers, call.body, call.deadline).await,
+        (Some(target), Some(call)) => ask(target, call).await,
         // Too little time was left to ask at all.
-        _ => SspReply::without_answer(SspOutcome::Timeout, Duration::ZERO),
+        _ => SspReply::without_answer(SspOutcome::Limit, Duration::ZERO),
     };
     Replied { ssp: leg.ssp, reply }
+}
+
+/// An SSP that was asked is counted, even when the caller goes away before it answers.
+async fn ask(target: &Leg, call: Call) -> SspReply {
+    let mut asked = Asked { target, since: Clock::monotonic(), answered: false };
+    let reply = target.client.bid(call.headers, call.body, call.deadline).await;
+    asked.answered = true;
+    reply
+}
+
+struct Asked<'a> {
+    target: &'a Leg,
+    since: Instant,
+    answered: bool,
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        if !self.answered {
+            let elapsed = Clock::monotonic().saturating_duration_since(self.since);
+            self.target.client.metrics().count(SspOutcome::Timeout, elapsed);
+        }
+    }
 }

@@ -10,7 +10,7 @@ use super::{Leg, whole_millis};
 use crate::net::body::Segments;
 use crate::openrtb::{self, Dialect, Edit, NewEid, Plan};
 use crate::ssp::{EnvironmentRule, Settings, TmaxMode};
-use crate::time::{Clock, Deadline};
+use crate::time::Deadline;
 use crate::uid2::Environment;
 
 /// What leaves, per routed SSP in the publisher's order.
@@ -48,16 +48,19 @@ struct PlanKey {
 
 /// Builds every leg. Costs nothing beyond a list when nothing is to be edited.
 pub(super) fn inject(admitted: &Admitted, decision: &Decision, legs: &[Leg]) -> Outgoing {
-    let budget = Budget::of(admitted, legs);
     let mut plans: Vec<(PlanKey, Plan)> = Vec::with_capacity(2);
     let routed = admitted.publisher.settings.ssps.iter();
     let built = routed.filter_map(|&ssp| {
         let settings = &legs.get(ssp)?.settings;
         let token = decision.token.is_some() && admits(settings, admitted);
-        let result = if token || decision.token.is_none() { decision.result } else { ResultLabel::Absent };
+        let result = match decision.result {
+            result if token || decision.token.is_none() => result,
+            ResultLabel::Replaced => ResultLabel::Kept,
+            _ => ResultLabel::Absent,
+        };
         let key = PlanKey { dialect: settings.dialect, token, remove_user_id: settings.strip_user_id };
         let plan = plan_for(&mut plans, key, admitted, decision);
-        let call = budget.leg(settings).map(|(deadline, left)| Call {
+        let call = admitted.budget.leg(settings).map(|(deadline, left)| Call {
             headers: leg_headers(admitted, settings),
             body: Segments::from(plan.segments(&admitted.request, tmax(settings, left))),
             deadline,
@@ -113,29 +116,10 @@ fn tmax(settings: &Settings, left: Duration) -> Option<u64> {
 fn leg_headers(admitted: &Admitted, settings: &Settings) -> HeaderMap {
     let mut headers = admitted.headers.clone();
     for name in &settings.forward_headers {
-        if let Some(value) = admitted.inbound.get(name) {
-            headers.insert(name, value.clone());
+        headers.remove(name);
+        for value in admitted.inbound.get_all(name) {
+            headers.append(name, value.clone());
         }
     }
     headers
-}
-
-/// The time of one auction: first byte + min(`tmax`, the largest routed timeout).
-struct Budget {
-    whole: Deadline,
-}
-
-impl Budget {
-    fn of(admitted: &Admitted, legs: &[Leg]) -> Self {
-        let routed = admitted.publisher.settings.ssps.iter().filter_map(|&ssp| legs.get(ssp));
-        let longest = routed.map(|leg| leg.settings.timeout).max().unwrap_or_default();
-        let told = admitted.request.tmax().map_or(longest, Duration::from_millis);
-        Self { whole: Deadline::after(admitted.started, told.min(longest)) }
-    }
-
-    /// The leg's deadline and the time it has; `None` under its `min`.
-    fn leg(&self, settings: &Settings) -> Option<(Deadline, Duration)> {
-        let left = self.whole.remaining().saturating_sub(settings.margin).min(settings.timeout);
-        (left >= settings.min).then(|| (Deadline::after(Clock::monotonic(), left), left))
-    }
 }

@@ -9,7 +9,6 @@ use super::admit::Admitted;
 use super::decision::{Decision, Reason, ResultLabel};
 use super::inject::Outgoing;
 use super::outcome::{Outcome, Reject};
-use crate::openrtb::Strip;
 use crate::telemetry::{Registry, RegistryError, buckets};
 use crate::uid2::Scope;
 
@@ -177,8 +176,9 @@ impl Metrics {
         if let Some(source) = decision.source {
             self.sources[source as usize].inc();
         }
-        let stripped = admitted.request.eids().any() && decision.strip != Strip::Nothing;
-        if let Some(counter) = self.stripped.get(reason as usize).filter(|_| stripped) {
+        if let Some(counter) =
+            decision.removes(&admitted.request).and_then(|why| self.stripped.get(why as usize))
+        {
             counter.inc();
         }
         for leg in outgoing.legs.iter().filter(|leg| leg.call.is_some()) {
@@ -244,9 +244,9 @@ fn bind_reasons(family: &IntCounterVec, scope: Scope) -> Vec<IntCounter> {
     bound
 }
 
-/// Only a denial removes what is there.
+/// A denial removes what is there, and so does a doubt that could not be settled in time.
 fn bind_stripped(family: &IntCounterVec, reason: Reason) -> IntCounter {
-    if reason.belongs_to(ResultLabel::Denied) {
+    if reason.belongs_to(ResultLabel::Denied) || reason == Reason::Wait {
         family.with_label_values(&[reason.as_str()])
     } else {
         unexported()

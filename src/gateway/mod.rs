@@ -5,6 +5,7 @@
 
 mod admit;
 mod answer;
+mod budget;
 mod decision;
 mod directory;
 mod fanout;
@@ -23,7 +24,7 @@ use crate::openrtb;
 use crate::ssp;
 use crate::time::Clock;
 
-pub use admit::{Inbound, Peer};
+pub use admit::{Caller, Inbound, Peer};
 pub use decision::{Decision, Reason, ResultLabel, denial_label};
 pub use directory::{
     Directory, DirectoryError, Hint, KeyDigest, Match, Mode, Publisher, PublisherSettings, UserIdFrom,
@@ -70,9 +71,10 @@ impl Gateway {
 
     /// One ad request, from bytes to answer. An error means that nothing was forwarded.
     pub async fn handle(&self, inbound: Inbound) -> Result<Outcome, Reject> {
-        let admitted = admit::admit(&self.shared, inbound)?;
+        let admitted = admit::admit(&self.shared, &self.legs, inbound)?;
         let decision = decision::decide(&self.shared, &admitted).await;
         let outgoing = inject::inject(&admitted, &decision, &self.legs);
+        let decision = decision.confirmed(&outgoing);
         self.shared.metrics.decided(&admitted, &decision, &outgoing);
         let asked = Clock::monotonic();
         let replies = fanout::fanout(&self.legs, outgoing).await;

@@ -28,7 +28,8 @@ pub(super) fn of_request(request: &BidRequest, sec_gpc: bool) -> Signals<'_> {
         lmt: raw.lmt,
         dnt: raw.dnt,
         atts: raw.atts,
-        ios_app: raw.ios && raw.is_app,
+        // Only Apple's systems send `atts`, and `os` is spelled in many ways: what is said counts.
+        ios_app: raw.ios || raw.is_app,
         countries: request.countries(),
         test: request.test(),
         malformed: raw.malformed,

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::http::header::AUTHORIZATION;
 use ::http::{HeaderValue, Method, Request};
@@ -17,6 +18,9 @@ use super::drain::{Drain, Stage};
 use super::reply::{self, Reply};
 use crate::secret::Secret;
 use crate::telemetry::Registry;
+
+/// Pause after a failed `accept`.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
 const METRICS_TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
@@ -45,7 +49,11 @@ impl Admin {
     /// Serves until the process ends; health must be answered to the last moment.
     pub async fn serve(self, listener: TcpListener) {
         loop {
-            let Ok((stream, _)) = listener.accept().await else { continue };
+            let Ok((stream, _)) = listener.accept().await else {
+                // Out of file handles, most likely: not the moment to spin.
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            };
             let (state, open) = (Arc::clone(&self.state), self.open);
             tokio::spawn(one(state, open, stream));
         }

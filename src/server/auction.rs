@@ -1,5 +1,6 @@
 //! `POST /openrtb2/auction`: body in, gateway, answer out; every request counted in exactly one outcome.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use hyper::body::Incoming;
 use super::connection::Room;
 use super::reply::{self, Reply};
 use super::{Settings, inflate};
-use crate::gateway::{Inbound, Metrics, Outcome, OutcomeLabel, Peer, Reject, RejectKind};
+use crate::gateway::{Caller, Inbound, Metrics, Outcome, OutcomeLabel, Peer, Reject, RejectKind};
 use crate::net::body::{ReadError, read_capped};
 use crate::time::Clock;
 
@@ -19,7 +20,7 @@ use crate::time::Clock;
 pub(super) async fn auction(room: &Room, request: Request<Incoming>, peer: Peer, started: Instant) -> Reply {
     let metrics = &room.gateway().shared().metrics;
     let counted = Counted::begin(metrics, &room.seat().inflight);
-    let result = attempt(room, request, peer, started, counted.inflight).await;
+    let result = attempt(room, request, (peer, started), &counted).await;
     counted.end(&result, Clock::monotonic().saturating_duration_since(started));
     reply::auction(result)
 }
@@ -27,17 +28,19 @@ pub(super) async fn auction(room: &Room, request: Request<Incoming>, peer: Peer,
 async fn attempt(
     room: &Room,
     request: Request<Incoming>,
-    peer: Peer,
-    started: Instant,
-    inflight: usize,
+    (peer, started): (Peer, Instant),
+    counted: &Counted<'_>,
 ) -> Result<Outcome, Reject> {
     let settings = &room.seat().plane.settings;
-    if inflight > settings.max_inflight {
+    if counted.inflight > settings.max_inflight {
         return Err(Reject::early(RejectKind::Overload));
     }
     let (head, body) = request.into_parts();
-    let body = read_body(&head.headers, body, settings).await.map_err(Reject::early)?;
-    room.gateway().handle(Inbound { headers: head.headers, body, started, peer }).await
+    let caller = Caller::of(room.gateway().shared(), &head.headers)?;
+    counted.publisher.set(caller.publisher());
+    let body = read_body(&head.headers, body, settings).await;
+    let body = body.map_err(|kind| Reject { publisher: caller.publisher(), kind })?;
+    room.gateway().handle(Inbound { headers: head.headers, caller, body, started, peer }).await
 }
 
 /// The body, whole and inflated, or the reason why not.
@@ -95,6 +98,8 @@ struct Counted<'a> {
     all: &'a AtomicUsize,
     /// Requests in flight over all threads, this one included.
     inflight: usize,
+    /// Whose it is, as soon as that is known.
+    publisher: Cell<Option<usize>>,
     ended: bool,
 }
 
@@ -102,7 +107,7 @@ impl<'a> Counted<'a> {
     fn begin(metrics: &'a Metrics, all: &'a AtomicUsize) -> Self {
         metrics.inflight().inc();
         let inflight = all.fetch_add(1, Ordering::Relaxed) + 1;
-        Self { metrics, all, inflight, ended: false }
+        Self { metrics, all, inflight, publisher: Cell::new(None), ended: false }
     }
 
     fn end(mut self, result: &Result<Outcome, Reject>, total: Duration) {
@@ -117,7 +122,7 @@ impl Drop for Counted<'_> {
         self.all.fetch_sub(1, Ordering::Relaxed);
         if !self.ended {
             let label = if std::thread::panicking() { OutcomeLabel::Error } else { OutcomeLabel::Cancelled };
-            self.metrics.count(None, label);
+            self.metrics.count(self.publisher.get(), label);
         }
     }
 }

@@ -8,6 +8,7 @@ use futures_util::FutureExt;
 use hyper::body::Incoming;
 
 use super::connection::Room;
+use super::drain::Stage;
 use super::reply::{self, Reply};
 use super::{auction, identity_api};
 use crate::gateway::Peer;
@@ -29,7 +30,11 @@ async fn route(room: &Room, request: Request<Incoming>, peer: Peer, started: Ins
             auction::count_method(room);
             reply::method_not_allowed("POST")
         }
-        (&Method::GET | &Method::HEAD, "/healthz") => reply::text("ok\n"),
+        (&Method::GET | &Method::HEAD, "/healthz") => match room.seat().plane.drain.stage() {
+            Stage::Running => reply::text("ok\n"),
+            // Whoever balances load by this listener learns of the drain here.
+            Stage::Draining | Stage::Closing => reply::not_ready("draining\n"),
+        },
         (_, "/healthz") => reply::method_not_allowed("GET, HEAD"),
         _ if path == "/v1/identity" || path.starts_with("/v1/identity/") => {
             identity_api::call(room, request, peer).await

@@ -71,11 +71,15 @@ pub(super) async fn accept(listener: TcpListener, workers: Arc<[Worker]>, limit:
 }
 
 fn hand_over(stream: tokio::net::TcpStream, peer: SocketAddr, workers: &[Worker], limit: usize) {
-    let open: usize = workers.iter().map(Worker::connections).sum();
+    let open: usize = workers.iter().filter_map(Worker::connections).sum();
     if open >= limit {
         return; // dropping the stream closes it: the caller sees it at once and can go elsewhere
     }
-    let Some(least) = workers.iter().min_by_key(|worker| worker.connections()) else { return };
+    let alive = workers.iter().filter_map(|worker| Some((worker.connections()?, worker)));
+    let Some((_, least)) = alive.min_by_key(|(open, _)| *open) else {
+        tracing::error!("no data-plane thread is left");
+        return;
+    };
     if let Ok(stream) = stream.into_std() {
         least.give(stream, peer);
     }

@@ -1,7 +1,7 @@
 //! The only place with HTTP statuses: outcomes and refusals → responses, errors as `application/problem+json`
 //! (RFC 9457).
 
-use ::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use ::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use ::http::{HeaderName, HeaderValue, Response, StatusCode};
 use bytes::Bytes;
 use http_body_util::Full;
@@ -22,6 +22,7 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const X_OPENRTB_VERSION: HeaderName = HeaderName::from_static("x-openrtb-version");
 const VERSION: HeaderValue = HeaderValue::from_static("2.6");
+const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
 const RETRY_SOON: HeaderValue = HeaderValue::from_static("1");
 
 /// The answer to an ad request.
@@ -58,8 +59,10 @@ fn rejected(kind: &RejectKind) -> Reply {
         extra.insert("offset".into(), fault.offset.into());
     }
     let mut reply = problem(status, &kind.to_string(), extra);
-    if matches!(kind, RejectKind::Overload) {
-        reply.headers_mut().insert(RETRY_AFTER, RETRY_SOON);
+    match status {
+        StatusCode::SERVICE_UNAVAILABLE => drop(reply.headers_mut().insert(RETRY_AFTER, RETRY_SOON)),
+        StatusCode::UNAUTHORIZED => drop(reply.headers_mut().insert(WWW_AUTHENTICATE, BEARER)),
+        _ => {}
     }
     reply
 }
@@ -141,8 +144,10 @@ fn identity_fault(fault: &Fault) -> Reply {
         extra.insert("member".into(), member.into());
     }
     let mut reply = problem(status, &fault.to_string(), extra);
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        reply.headers_mut().insert(RETRY_AFTER, RETRY_SOON);
+    match status {
+        StatusCode::SERVICE_UNAVAILABLE => drop(reply.headers_mut().insert(RETRY_AFTER, RETRY_SOON)),
+        StatusCode::UNAUTHORIZED => drop(reply.headers_mut().insert(WWW_AUTHENTICATE, BEARER)),
+        _ => {}
     }
     reply
 }
@@ -150,6 +155,7 @@ fn identity_fault(fault: &Fault) -> Reply {
 /// 503 when a retry can help soon, 504 when the operator was too slow, 502 when what it said is no use.
 fn login_status(fault: &LoginError) -> StatusCode {
     match fault {
+        LoginError::Overtaken => StatusCode::CONFLICT,
         LoginError::InvalidDii => StatusCode::UNPROCESSABLE_ENTITY,
         LoginError::Store(_) | LoginError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
         LoginError::Operator(fault) => match fault {
@@ -182,7 +188,9 @@ pub(super) fn json_reply(body: &Value) -> Reply {
 
 /// 401 of the admin listener.
 pub(super) fn token_required() -> Reply {
-    problem(StatusCode::UNAUTHORIZED, "the admin token is required", Map::new())
+    let mut reply = problem(StatusCode::UNAUTHORIZED, "the admin token is required", Map::new());
+    reply.headers_mut().insert(WWW_AUTHENTICATE, BEARER);
+    reply
 }
 
 /// 404 of a path.

@@ -33,8 +33,9 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn connections(&self) -> usize {
-        self.open.load(Ordering::Relaxed)
+    /// Open connections; `None` when the thread is gone and must not be given any.
+    pub(super) fn connections(&self) -> Option<usize> {
+        (!self.queue.is_closed()).then(|| self.open.load(Ordering::Relaxed))
     }
 
     /// Counted here, not when the thread gets to it, so that a burst is spread evenly.

@@ -68,7 +68,7 @@ async fn attempt(room: &Room, request: Request<Incoming>, peer: Peer) -> Result<
             _ => Err(Fault::Method("POST")),
         };
     }
-    let mut parts = rest.trim_start_matches('/').splitn(2, '/');
+    let mut parts = rest.strip_prefix('/').unwrap_or(rest).splitn(2, '/');
     let user = UserId::from_path(parts.next().unwrap_or_default())?;
     match (parts.next(), request.method()) {
         (None, &Method::GET) => status(room, publisher, &user).await,
