@@ -46,7 +46,7 @@ fn matching(base: &Path, pattern: &str) -> io::Result<Vec<PathBuf>> {
     let full = base.join(pattern);
     let name = full.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let Some((before, after)) = name.split_once('*') else { return Ok(vec![full]) };
-    let folder = full.parent().unwrap_or(Path::new("."));
+    let folder = full.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;

@@ -136,7 +136,7 @@ fn api_keys(section: &Section<'_>, registry: &mut Registry<'_>, id: &str) -> Vec
     for (text, at) in section.list("api_keys") {
         match text.strip_prefix("sha256:").and_then(unhex) {
             Some(digest) => {
-                registry.claim(section, "api_keys", ("an API key", text), id);
+                registry.claim(section, "api_keys", ("an API key", text.to_ascii_lowercase()), id);
                 keys.push(KeyDigest(digest));
             }
             None => {
@@ -180,7 +180,9 @@ fn matches(section: &Section<'_>, registry: &mut Registry<'_>, id: &str) -> Matc
         ("host", &found.hosts),
     ] {
         for value in values {
-            registry.claim(&table, "", (kind, value.to_ascii_lowercase()), id);
+            // Ids are compared as they stand, names of hosts and apps without case.
+            let value = if kind == "publisher id" { value.clone() } else { value.to_ascii_lowercase() };
+            registry.claim(&table, "", (kind, value), id);
         }
     }
     found
@@ -207,25 +209,23 @@ fn routed(section: &Section<'_>, registry: &Registry<'_>) -> Vec<usize> {
     routed
 }
 
-/// The UID2 key pair. The environment and scope are in the key itself; a mismatch is a mix-up of credentials.
+/// The UID2 key pair. The environment and scope are in the key itself; a mismatch is a mix-up of credentials. Every part
+/// is looked at before any is missed, so that all faults show at once.
 fn credentials(section: &Section<'_>) -> Option<Credentials> {
-    let scope = section.choice("scope", &[("uid2", Scope::Uid2), ("euid", Scope::Euid)]);
+    let scope = scope(section);
     let placed = section.secret("operator_key");
     let key = section.required("operator_key", placed);
     let placed = section.secret("operator_secret");
     let secret = section.required("operator_secret", placed);
     let urls = sections::operator_urls(section, "operator_urls");
+    let client_secret = secret.and_then(|(secret, at)| envelope_key(section, &at, secret.expose()));
     let (api_key, at) = key?;
     let environment = Environment::of_api_key(api_key.expose());
     if environment.is_none() {
-        section.wrong(&at, "operator_key", "must be shaped UID2-C-<L|T|I|P>-<site>-… (or EUID-C-…)");
+        section.wrong(&at, "operator_key", "must be shaped UID2-C-<L|T|I|P>-<site>-…");
+    } else if !api_key.expose().starts_with("UID2-") {
+        section.wrong(&at, "operator_key", "must begin with UID2- for this scope");
     }
-    let prefix = if scope? == Scope::Euid { "EUID-" } else { "UID2-" };
-    if environment.is_some() && !api_key.expose().starts_with(prefix) {
-        section.wrong(&at, "operator_key", format!("must begin with {prefix} for this scope"));
-    }
-    let (secret, secret_at) = secret?;
-    let client_secret = envelope_key(section, &secret_at, secret.expose());
     Some(Credentials {
         scope: scope?,
         environment: environment?,
@@ -233,6 +233,16 @@ fn credentials(section: &Section<'_>) -> Option<Credentials> {
         client_secret: client_secret?,
         urls,
     })
+}
+
+/// EUID needs the TC string kept with the identity and consent per SSP; until both are there, it is refused.
+fn scope(section: &Section<'_>) -> Option<Scope> {
+    let scope = section.choice("scope", &[("uid2", Scope::Uid2), ("euid", Scope::Euid)]);
+    if scope == Some(Scope::Euid) {
+        section.missing("scope", "\"euid\" is not available in this version");
+        return None;
+    }
+    scope
 }
 
 fn envelope_key(section: &Section<'_>, at: &At<'_>, text: &str) -> Option<EnvelopeKey> {

@@ -177,9 +177,14 @@ impl<'a> Section<'a> {
         value
     }
 
-    /// Whether the file or the environment holds `key`.
+    /// Whether the file or the environment holds the scalar `key`.
     pub(super) fn holds(&self, key: &'static str) -> bool {
         self.raw(key).is_some() || self.overriding(key).is_some()
+    }
+
+    /// Whether the file holds `key`: for what the environment cannot override.
+    pub(super) fn in_file(&self, key: &'static str) -> bool {
+        self.raw(key).is_some()
     }
 
     /// A string.
@@ -265,7 +270,7 @@ impl<'a> Section<'a> {
 
     /// A list of words out of a closed list, in the order in which they stand; absent reads as all of them.
     pub(super) fn words<T: Copy>(&self, key: &'static str, words: &[(&str, T)]) -> Vec<T> {
-        if !self.holds(key) {
+        if !self.in_file(key) {
             return words.iter().map(|(_, value)| *value).collect();
         }
         let mut found = Vec::new();
@@ -311,7 +316,7 @@ impl<'a> Section<'a> {
         self.table?.get(key)
     }
 
-    fn overriding(&self, key: &'static str) -> Option<Placed<'a, &'a str>> {
+    pub(super) fn overriding(&self, key: &'static str) -> Option<Placed<'a, &'a str>> {
         self.seen.borrow_mut().insert(key);
         let name = format!("{}{}", self.overrides.as_ref()?, key.to_ascii_uppercase());
         let value = self.context.env(&name)?;

@@ -12,6 +12,9 @@ use crate::secret::Secret;
 impl<'a> Section<'a> {
     /// A secret text.
     pub(super) fn secret(&self, key: &'static str) -> Option<Placed<'a, Secret<String>>> {
+        if let Some((value, at)) = self.overriding(key) {
+            return Some((Secret::new(value.to_owned()), at));
+        }
         let value = self.raw(key)?;
         self.secret_value(key, value)
     }

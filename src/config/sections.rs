@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::Uri;
 
 use super::reader::{At, Section};
+use crate::net::tls;
 use crate::privacy::{Alpha3, OnDoubt, OnSignal, Policy, StripScope, alpha3};
 use crate::server::{self, AdminSettings, Network};
 use crate::telemetry::log;
@@ -81,7 +82,7 @@ pub(super) fn operator(section: &Section<'_>) -> operator::Settings {
         urls,
         ..operator::Settings::default()
     };
-    if settings.urls.is_empty() && !section.holds("urls") {
+    if settings.urls.is_empty() && !section.in_file("urls") {
         section.missing("urls", "is required: base URLs of the UID2 operator, in order of preference");
     }
     settings
@@ -120,10 +121,15 @@ pub(super) fn is_loopback(uri: &Uri) -> bool {
 /// The contents of a PEM file.
 pub(super) fn pem(section: &Section<'_>, key: &'static str) -> Option<Vec<u8>> {
     let (path, at) = section.text(key)?;
-    match std::fs::read(&path) {
+    let read = std::fs::read(&path).map_err(|fault| format!("file {path} cannot be read: {fault}"));
+    let usable = read.and_then(|bytes| match tls::client_config(Some(&bytes)) {
+        Ok(_) => Ok(bytes),
+        Err(fault) => Err(format!("file {path}: {fault}")),
+    });
+    match usable {
         Ok(bytes) => Some(bytes),
-        Err(fault) => {
-            section.wrong(&at, key, format!("file {path} cannot be read: {fault}"));
+        Err(reason) => {
+            section.wrong(&at, key, reason);
             None
         }
     }
@@ -172,7 +178,7 @@ pub(super) fn policy(section: &Section<'_>, base: &Policy) -> Policy {
         unknown_scope: section.choice_or("unknown_scope", &on_doubt, base.unknown_scope),
         test: section.choice_or("test", &on_doubt, base.test),
         euid_strip_others: section.flag("euid_strip_others", base.euid_strip_others),
-        countries: if section.holds("countries") { countries(section) } else { base.countries.clone() },
+        countries: if section.in_file("countries") { countries(section) } else { base.countries.clone() },
         ..base.clone()
     }
 }

@@ -9,6 +9,7 @@ use super::faults::Source;
 use super::publisher::{id, tables};
 use super::reader::{Context, Section};
 use super::sections::{is_loopback, millis, pem, size};
+use crate::net::Origin;
 use crate::openrtb::Dialect;
 use crate::ssp::{EnvironmentRule, Settings, TmaxMode};
 
@@ -72,7 +73,7 @@ fn url(section: &Section<'_>) -> Option<Uri> {
     let (text, at) = section.required("url", placed)?;
     let url = text.parse::<Uri>().ok().filter(|uri| uri.host().is_some());
     match url {
-        Some(uri) if matches!(uri.scheme_str(), Some("http" | "https")) => Some(uri),
+        Some(uri) if Origin::of(&uri).is_ok() => Some(uri),
         _ => {
             section.wrong(&at, "url", "must be a URL such as https://ssp.example/openrtb2/bid");
             None
@@ -99,9 +100,28 @@ fn headers(section: &Section<'_>) -> HeaderMap {
     map
 }
 
-/// What must never leave, whatever the configuration says.
-const NEVER: [&str; 6] =
-    ["cookie", "authorization", "x-publisher-user-id", "x-ads-cert-auth", "content-length", "connection"];
+/// What must never leave, whatever the configuration says: credentials, our own hints, and what belongs to a connection
+/// or to the body as it came in.
+const NEVER: [&str; 18] = [
+    "cookie",
+    "authorization",
+    "proxy-authorization",
+    "x-publisher-user-id",
+    "x-ads-cert-auth",
+    "host",
+    "content-length",
+    "content-encoding",
+    "accept-encoding",
+    "connection",
+    "proxy-connection",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "expect",
+    "content-type",
+];
 
 fn forwarded(section: &Section<'_>) -> Vec<HeaderName> {
     let name = |(text, at): (String, super::reader::At<'_>)| {

@@ -116,6 +116,22 @@ fn the_environment_overrides_scalars_and_typing_errors_show() {
     assert!(told.contains("environment UID2GW_SERVER__LISSTEN: overrides no known key"), "{told}");
 }
 
+/// A list cannot be overridden, and must not look as if it had been.
+#[test]
+fn an_override_that_cannot_work_is_a_fault_and_a_secret_can_be_overridden() {
+    let path = folder("fixtures/config/valid/minimal.toml");
+    for name in ["UID2GW_PRIVACY__COUNTRIES", "UID2GW_OPERATOR__URLS", "UID2GW_SERVER__TRUSTED_PROXIES"] {
+        let mut env = environment();
+        env.insert(name.into(), "x".into());
+        let told = load(&path, &env).map(|_| ()).unwrap_err().to_string();
+        assert!(told.contains(&format!("environment {name}: overrides no known key")), "{told}");
+    }
+    let mut env = environment();
+    env.insert("UID2GW_ADMIN__TOKEN".into(), "t0ken".into());
+    let (config, _) = loaded(&path, &env);
+    assert_eq!(config.admin.token.unwrap().expose(), "t0ken");
+}
+
 #[test]
 fn a_literal_secret_is_a_warning_and_never_shows() {
     let path = folder("fixtures/config/valid/minimal.toml");
