@@ -19,16 +19,32 @@ use crate::uid2::Scope;
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     /// A UID2 operator that makes genuine tokens from public test credentials.
+    ///
+    /// The real salt, hash and encryption process, so that the official SDKs decrypt its tokens.
+    ///
+    /// Endpoints: POST /v2/token/{generate,refresh,validate,client-generate}, /v2/key/{bidstream,sharing},
+    /// /v2/identity/map, /v3/identity/map; GET /ops/healthcheck.
+    ///
+    /// Controls (plain JSON, no key): POST /sandbox/clients {"site_id":N}, POST and DELETE /sandbox/optout
+    /// {"email":"…"}, POST and DELETE /sandbox/faults, POST /sandbox/lifetimes, GET and DELETE /sandbox/stats.
+    ///
+    /// Faults, as JSON {"latency":{"any":"20ms"},"faults":[{"fault":"hang","endpoint":"refresh","probability":0.1}]} or
+    /// the same in TOML: hang, reset, unauthorized, too_many_requests, internal_error, bad_request (with a reason),
+    /// wrong_nonce, wrong_key, truncated, garbage, clock_offset, expired, lifetimes, opt_out.
     Operator(OperatorArgs),
     /// A demand endpoint that checks what it receives, and bids.
+    ///
+    /// Every POST is a bid request. It is checked, answered with a bid or without, and kept for inspection.
+    ///
+    /// Controls (plain JSON): GET /sandbox/last?n=1, GET /sandbox/stats, POST /sandbox/faults, POST /sandbox/latency,
+    /// POST /sandbox/reset.
+    ///
+    /// Faults, as JSON {"faults":[{"fault":"slow","probability":0.1}]}: hang, reset, reset_body, 500, 400, 302,
+    /// huge_body, slow, invalid_json, wrong_id, wrong_currency; each with probability, next, after_s, for_s.
     Ssp(SspArgs),
 }
 
-/// A UID2 operator: the real salt, hash and encryption process, so that the official SDKs decrypt its tokens.
-///
-/// Endpoints: POST /v2/token/{generate,refresh,validate,client-generate}, /v2/key/{bidstream,sharing},
-/// /v2/identity/map, /v3/identity/map; GET /ops/healthcheck. Controls (plain JSON): POST /sandbox/clients,
-/// POST and DELETE /sandbox/optout, POST /sandbox/faults, POST /sandbox/lifetimes, GET /sandbox/stats.
+/// Flags of `sandbox operator`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  uid2-gateway sandbox operator --listen 127.0.0.1:8081 --seed 7")]
 pub(super) struct OperatorArgs {
@@ -52,9 +68,7 @@ enum ScopeArg {
     Euid,
 }
 
-/// A demand endpoint: every POST is a bid request. It checks what it receives, bids or not, and keeps the requests.
-///
-/// Controls (plain JSON): GET /sandbox/last?n=1, GET /sandbox/stats, POST /sandbox/faults, POST /sandbox/reset.
+/// Flags of `sandbox ssp`.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  uid2-gateway sandbox ssp --listen 127.0.0.1:9001 --bid-rate 0.8 --latency uniform:5ms-30ms"

@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 
 use super::{BAD_CONFIG, complain, environment, print};
 use crate::app::App;
@@ -31,14 +34,30 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
-    let running = App::build(config)?.start()?;
-    print(&format!(
-        "listening data=http://{} admin=http://{}\n",
-        running.data_address(),
-        running.admin_address()
-    ))?;
-    running.run_until(signalled(), signalled())?;
+    let app = App::build(config)?;
+    // From here on a signal drains; before, there is nothing to drain.
+    let signals = watch(app.control())?;
+    let (data, admin) = app.addresses()?;
+    print(&format!("listening data=http://{data} admin=http://{admin}\n"))?;
+    app.start()?.run_until(signals.notified(), signals.notified())?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Notifies at each SIGTERM and SIGINT, watched from now on.
+fn watch(runtime: &Handle) -> anyhow::Result<Arc<Notify>> {
+    let _entered = runtime.enter();
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let signals = Arc::new(Notify::new());
+    let told = Arc::clone(&signals);
+    runtime.spawn(async move {
+        loop {
+            tokio::select! {
+                _ = term.recv() => told.notify_one(),
+                _ = int.recv() => told.notify_one(),
+            }
+        }
+    });
+    Ok(signals)
 }
 
 /// Returns at the next SIGTERM or SIGINT.

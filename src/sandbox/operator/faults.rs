@@ -2,8 +2,8 @@
 //!
 //! ```toml
 //! [latency]
-//! any = "uniform:5:40"
-//! refresh = "normal:80:20"
+//! any = "uniform:5ms-40ms"
+//! refresh = "normal:80ms,20ms"
 //!
 //! [[faults]]
 //! endpoint = "generate"      # none: every endpoint
@@ -18,8 +18,9 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::endpoint::Endpoint;
-use super::latency::Latency;
 use super::settings::Lifetimes;
+use crate::sandbox::latency::Latency;
+use crate::sandbox::random::Random;
 
 /// What goes wrong.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -197,7 +198,8 @@ impl Curve {
     /// Decides over one request: the first rule that fires counts. `fraction` gives numbers uniform in 0..1.
     pub fn strike(&mut self, endpoint: Endpoint, mut fraction: impl FnMut() -> f64) -> Trouble {
         let latency = self.latencies.get(&endpoint).or(self.any.as_ref());
-        let delay = latency.map_or(Duration::ZERO, |latency| latency.draw(&mut fraction));
+        let delay =
+            latency.map_or(Duration::ZERO, |latency| latency.draw(&mut Random::new(fraction().to_bits())));
         let fired = |rule: &mut Rule| rule.fires(endpoint, &mut fraction).then_some(rule.fault);
         Trouble { delay, fault: self.rules.iter_mut().find_map(fired) }
     }
@@ -311,7 +313,7 @@ mod tests {
 
     #[test]
     fn latencies_of_an_endpoint_win_over_those_of_any() {
-        let toml = "[latency]\nany = \"fixed:5\"\nrefresh = \"fixed:9\"\n\n[[faults]]\nfault = \"clock_offset\"\noffset_ms = -7\n";
+        let toml = "[latency]\nany = \"5ms\"\nrefresh = \"9ms\"\n\n[[faults]]\nfault = \"clock_offset\"\noffset_ms = -7\n";
         let mut curve = Curve::from_file_text(toml).unwrap();
         assert_eq!(curve.strike(Endpoint::Refresh, || 0.0).delay, Duration::from_millis(9));
         let trouble = curve.strike(Endpoint::Generate, || 0.0);
@@ -329,8 +331,8 @@ mod tests {
             r#"{"faults":[{"fault":"bad_request"}]}"#,
             r#"{"faults":[{"fault":"clock_offset"}]}"#,
             r#"{"faults":[{"fault":"lifetimes","lifetimes":{"refresh_from_seconds":3,"identity_seconds":2,"refresh_seconds":9}}]}"#,
-            r#"{"latency":{"everything":"fixed:1"}}"#,
-            r#"{"latency":{"any":"fixed:x"}}"#,
+            r#"{"latency":{"everything":"1ms"}}"#,
+            r#"{"latency":{"any":"soon"}}"#,
         ] {
             assert!(Curve::from_json(json.as_bytes()).is_err(), "{json}");
         }

@@ -18,7 +18,6 @@ pub mod endpoint;
 pub mod faults;
 pub mod identifier;
 pub mod keys;
-pub mod latency;
 pub mod raw_uid;
 pub mod refresh_token;
 pub mod reply;

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::body::{AnswerBody, whole};
 use super::wire::bare;
-use super::{Received, Ssp, faults, latency};
+use super::{Latency, Received, Ssp, faults};
 
 /// What `/sandbox/last` shows when it is not told how many.
 const LAST: usize = 1;
@@ -80,7 +80,7 @@ fn set_faults(ssp: &Ssp, body: &Bytes) -> Response<AnswerBody> {
 }
 
 fn set_latency(ssp: &Ssp, body: &Bytes) -> Response<AnswerBody> {
-    match String::from_utf8_lossy(body).parse::<latency::Latency>() {
+    match String::from_utf8_lossy(body).parse::<Latency>() {
         Ok(latency) => {
             ssp.set_latency(latency);
             bare(StatusCode::NO_CONTENT)

@@ -10,7 +10,6 @@
 //! ```
 
 pub mod faults;
-pub mod latency;
 
 mod bidder;
 mod body;
@@ -33,9 +32,9 @@ use self::inspect::Seen;
 pub use self::inspect::{Place, Problem, Source, Token, tokens_in};
 use self::journal::{Bounds, Deed, Journal};
 pub use self::journal::{Received, Stats};
-pub use self::latency::Latency;
 pub use self::settings::{Price, Settings};
 pub use self::wire::serve;
+pub use super::latency::Latency;
 use crate::sandbox::random::Random;
 use crate::time::Clock;
 

@@ -1,7 +1,7 @@
 //! What a demand endpoint is like: how often, how much and how fast it bids, and what it keeps.
 
 use super::faults::Rule;
-use super::latency::Latency;
+use crate::sandbox::latency::Latency;
 
 /// Settings of one endpoint. The same settings and the same requests in the same order give the same answers.
 #[derive(Clone, Debug)]

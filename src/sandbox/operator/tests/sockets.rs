@@ -82,9 +82,9 @@ async fn a_reset_connection_ends_without_an_answer() {
 #[tokio::test]
 async fn a_hanging_endpoint_never_answers_and_does_not_stop_the_others_or_the_end() {
     let served = served().await;
-    served.bench.faults(
-        &json!({"latency": {"any": "fixed:1"}, "faults": [{"fault": "hang", "endpoint": "refresh"}]}),
-    );
+    served
+        .bench
+        .faults(&json!({"latency": {"any": "1ms"}, "faults": [{"fault": "hang", "endpoint": "refresh"}]}));
     let hanging = exchange(served.address, "POST /v2/token/refresh HTTP/1.1", b"x");
     let mut hanging = std::pin::pin!(hanging);
     let healthy = exchange(served.address, "GET /ops/healthcheck HTTP/1.1", b"");

@@ -1,7 +1,9 @@
-//! How long the endpoint thinks before it answers: a distribution with a text form.
+//! How long a partner thinks before it answers: a distribution with a text form, the same for operator and SSPs.
 
 use std::str::FromStr;
 use std::time::Duration;
+
+use serde::Deserialize;
 
 use crate::sandbox::random::Random;
 
@@ -15,7 +17,8 @@ const P99: f64 = 2.326_347_874;
 ///
 /// Text forms: `20ms` · `uniform:5ms-30ms` · `normal:20ms,5ms` (mean, standard deviation; clipped at zero) ·
 /// `lognormal:20ms,80ms` (median, 99th percentile). Units are `us`, `ms` and `s`, with or without a fraction.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug, Deserialize)]
+#[serde(try_from = "String")]
 pub enum Latency {
     /// Always the same.
     Fixed(Duration),
@@ -63,6 +66,14 @@ pub enum LatencyError {
     /// The second value lies below the first, or the first is zero where it must not be.
     #[error("{0:?}: the first value must not be above the second, and a median not zero")]
     Order(String),
+}
+
+impl TryFrom<String> for Latency {
+    type Error = LatencyError;
+
+    fn try_from(text: String) -> Result<Self, LatencyError> {
+        text.parse()
+    }
 }
 
 impl FromStr for Latency {
