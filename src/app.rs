@@ -93,6 +93,16 @@ impl App {
         Ok(Self { control, plane, data, admin, admin_token: config.admin.token, registry, store })
     }
 
+    /// The control runtime, for what else the process watches.
+    pub fn control(&self) -> &tokio::runtime::Handle {
+        self.control.handle()
+    }
+
+    /// Where ad requests and identity calls, and where health and metrics will be taken.
+    pub fn addresses(&self) -> std::io::Result<(SocketAddr, SocketAddr)> {
+        Ok((self.data.local_addr()?, self.admin.local_addr()?))
+    }
+
     /// Starts both planes.
     pub fn start(self) -> anyhow::Result<Running> {
         let admin = self.admin.local_addr()?;
@@ -126,11 +136,6 @@ impl Running {
     /// All metrics, for a caller in the same process.
     pub fn registry(&self) -> &Registry {
         &self.registry
-    }
-
-    /// The control runtime, for what else the process runs beside the path.
-    pub fn control(&self) -> &tokio::runtime::Handle {
-        self.control.handle()
     }
 
     /// Serves until `first` resolves, drains, and returns when all is finished; `second` ends it at once.
