@@ -1,14 +1,12 @@
 //! The promise that a byte we did not mean to change never changes, over sockets, with a diff that knows nothing of
 //! how the gateway edits: it looks only at what went in, what an SSP received, and how the two differ.
 
-use std::path::PathBuf;
-
 use bytes::Bytes;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
-use crate::support::repository;
+use crate::support::json_files;
 use crate::support::scripted_ssp::{Script, ScriptedSsp};
 use crate::support::stack::{AUTH, Plan, Stack};
 
@@ -104,16 +102,6 @@ async fn stack() -> (Stack, Vec<ScriptedSsp>) {
     (stack, ssps)
 }
 
-fn corpus() -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(repository("fixtures/openrtb"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|e| e == "json"))
-        .collect();
-    files.sort();
-    files
-}
-
 /// Nothing in it that the gateway has to touch beyond adding ours: identifiers that move between places or are
 /// stripped, hints that are removed. Told by the text alone, since some fixtures hold what a JSON tree cannot.
 fn is_plain(input: &str) -> bool {
@@ -123,7 +111,7 @@ fn is_plain(input: &str) -> bool {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fixtures_change_only_where_we_mean_to() {
     let (stack, ssps) = stack().await;
-    let files = corpus();
+    let files = json_files("fixtures/openrtb");
     assert!(files.len() >= 20, "only {} fixtures", files.len());
     let (mut plain, mut injected) = (0, 0);
     for file in files {

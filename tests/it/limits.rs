@@ -47,7 +47,7 @@ async fn body_sizes() {
     assert!(!ssp.last().headers.contains_key("content-encoding"));
     assert_eq!(post(&stack, &gzip, zipped(&body_of(4001))).await.status, 413);
     assert_eq!(post(&stack, &gzip, body_of(100)).await.status, 400);
-    let series = "uid2gw_requests_total{outcome=\"too_large\",publisher=\"none\"}";
+    let series = "uid2gw_requests_total{outcome=\"too_large\",publisher=\"acme\"}";
     assert!((stack.metric(series).await - 2.0).abs() < f64::EPSILON);
     stack.stop().await;
 }
@@ -138,7 +138,7 @@ async fn a_caller_that_goes_away_is_counted() {
     gone.write_all(head.as_bytes()).await.unwrap();
     poll::until("the SSP to be called", async || (!ssp.received().is_empty()).then_some(())).await;
     drop(gone);
-    let series = "uid2gw_requests_total{outcome=\"cancelled\",publisher=\"none\"}";
+    let series = "uid2gw_requests_total{outcome=\"cancelled\",publisher=\"acme\"}";
     poll::until("the count", async || (stack.metric(series).await >= 1.0).then_some(())).await;
     stack.stop().await;
 }

@@ -106,6 +106,16 @@ async fn sigkill_loses_no_answered_login() {
 
     let http = Http::default();
     let second = Process::start(&place.config);
+    // The very first request for the user who logged out brings the page's own token: it must not pass either.
+    let page = format!(
+        r#"{{"id":"r","imp":[{{"id":"1"}}],"device":{{"geo":{{"country":"USA"}}}},"user":{{"eids":[{{"source":"uidapi.com","uids":[{{"id":"{}"}}]}}]}}}}"#,
+        "T".repeat(120)
+    );
+    http.post(second.data, "/openrtb2/auction", &[AUTH, ("x-publisher-user-id", "user-0")], page).await;
+    assert!(
+        !String::from_utf8_lossy(&ssp.last().body).contains("uidapi.com"),
+        "a logged-out user was represented"
+    );
     for user in 1..USERS {
         // A cold record may take longer than the identity budget; the next request has it.
         poll::until(&format!("user {user} after the restart"), async || {

@@ -13,8 +13,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::support::json_files;
 use crate::support::poll;
-use crate::support::repository;
 use crate::support::scripted_ssp::{Received, Script, ScriptedSsp};
 use crate::support::stack::{AUTH, Plan, Stack};
 
@@ -287,26 +287,16 @@ fn fits(template: &str, text: &str) -> bool {
     enough && fits(&template[at + hole.len()..], &rest[length..])
 }
 
-fn files(folder: &str) -> Vec<PathBuf> {
-    let mut files: Vec<_> = std::fs::read_dir(repository(folder))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|e| e == "json"))
-        .collect();
-    files.sort();
-    files
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn exemplary() {
-    let files = files("fixtures/gateway/exemplary");
+    let files = json_files("fixtures/gateway/exemplary");
     assert!(files.len() >= 25, "only {} exemplary scenarios", files.len());
     check_all(files).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn supplemental() {
-    check_all(files("fixtures/gateway/supplemental")).await;
+    check_all(json_files("fixtures/gateway/supplemental")).await;
 }
 
 /// All of them, so that one run shows every scenario that does not hold.
