@@ -13,7 +13,6 @@ use crate::config::Config;
 use crate::gateway::{self, Directory, Shared};
 use crate::identity::{self, Identities};
 use crate::net::{HyperTransport, TransportSettings, tls};
-use crate::openrtb::Limits;
 use crate::operator::{self, OperatorClient};
 use crate::server::{self, Admin, AdminState, DataPlane, Drain, Plane, Stage};
 use crate::ssp;
@@ -79,7 +78,7 @@ impl App {
             directory: Directory::new(config.publishers)?,
             identities,
             metrics: gateway::Metrics::register(&registry, &labels)?,
-            limits: Limits::default(),
+            limits: config.limits,
             require_key: config.require_key,
         };
         let plane = Plane {

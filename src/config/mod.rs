@@ -17,6 +17,7 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
+use crate::openrtb::Limits;
 use crate::server::{self, AdminSettings};
 use crate::telemetry::log;
 use crate::{gateway, identity, operator, store};
@@ -32,6 +33,8 @@ pub struct Config {
     pub server: server::Settings,
     /// `server.require_key`.
     pub require_key: bool,
+    /// `server.max_json_depth` and `server.max_eids`.
+    pub limits: Limits,
     /// `[admin]`.
     pub admin: AdminSettings,
     /// `[operator]`.
@@ -97,7 +100,10 @@ fn resolve(main: &Source, included: &[Source], context: &Context<'_>) -> Option<
     let (_, root) = tables.first()?;
     let section = |name: &'static str| Section::top(context, main, root, name);
     let policy = sections::privacy(&section("privacy"));
-    let (server, require_key) = sections::server(&section("server"));
+    let server_section = section("server");
+    let (server, require_key) = sections::server(&server_section);
+    let limits = sections::limits(&server_section);
+    drop(server_section);
     let admin = sections::admin(&section("admin"));
     let operator = sections::operator(&section("operator"));
     let identity = sections::identity(&section("identity"));
@@ -112,6 +118,7 @@ fn resolve(main: &Source, included: &[Source], context: &Context<'_>) -> Option<
     Some(Config {
         server,
         require_key,
+        limits,
         admin,
         operator,
         identity,

@@ -8,6 +8,7 @@ use http::Uri;
 
 use super::reader::{At, Section};
 use crate::net::tls;
+use crate::openrtb::Limits;
 use crate::privacy::{Alpha3, OnDoubt, OnSignal, Policy, StripScope, alpha3};
 use crate::server::{self, AdminSettings, Network};
 use crate::telemetry::log;
@@ -19,6 +20,13 @@ const GIB: u64 = 1024 * MIB;
 
 /// Operations that may wait for the store.
 const STORE_QUEUE: usize = 4096;
+
+pub(super) fn limits(section: &Section<'_>) -> Limits {
+    Limits {
+        max_depth: size(section.integer("max_json_depth", 8..=128, 64)),
+        max_eids: size(section.integer("max_eids", 1..=4096, 256)),
+    }
+}
 
 pub(super) fn server(section: &Section<'_>) -> (server::Settings, bool) {
     let trusted =

@@ -89,6 +89,12 @@ pub(super) struct Admitted {
 }
 
 impl Admitted {
+    /// Everybody the request names besides the user.
+    pub(super) fn others(&self) -> Subject {
+        let named = self.subject.named.iter().filter(|key| Some(**key) != self.subject.user);
+        Subject { user: None, named: named.copied().collect() }
+    }
+
     /// An entry of the other scope stands in the request and may stay: never both UID2 and EUID.
     pub(super) fn other_stays(&self) -> bool {
         self.other.is_some_and(|verdict| !matches!(verdict, Verdict::Strip(..)))

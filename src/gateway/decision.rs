@@ -163,27 +163,40 @@ async fn judged(shared: &Shared, admitted: &Admitted) -> Decision {
 
 async fn identify(shared: &Shared, admitted: &Admitted, consent: Consent) -> Decision {
     let settings = &admitted.publisher.settings;
+    let patience = admitted.budget.patience();
     if admitted.other_stays() || (admitted.theirs && prefers_theirs(settings)) {
         return theirs(shared, admitted).await;
     }
-    if admitted.request.wrong_type().is_some() {
-        return absent(Reason::WrongType);
-    }
-    if admitted.publisher.denies(&admitted.request) {
-        return absent(Reason::Disabled);
+    let bar = match admitted.request.wrong_type() {
+        Some(_) => Some(Reason::WrongType),
+        None => admitted.publisher.denies(&admitted.request).then_some(Reason::Disabled),
+    };
+    if let Some(reason) = bar {
+        return if admitted.theirs { theirs(shared, admitted).await } else { absent(reason) };
     }
     let asked = Clock::monotonic();
-    let patience = admitted.budget.patience();
-    let resolution =
-        shared.identities.resolve(&settings.identity, &admitted.subject, consent, patience).await;
+    // Whoever else the request names is looked up beside the user, in the same time.
+    let others = admitted.others();
+    let (marked, resolution) = futures_util::future::join(
+        shared.identities.denial(&settings.identity, &others, patience),
+        shared.identities.resolve(&settings.identity, &admitted.subject, consent, patience),
+    )
+    .await;
     let waited = Clock::monotonic().saturating_duration_since(asked);
-    let decision = match resolution {
-        Resolution::Token(token) => injected(token, admitted.theirs),
-        Resolution::Absent(_) if admitted.theirs => theirs(shared, admitted).await,
-        Resolution::Absent(absence) => absent(reason_of_absence(absence)),
-        Resolution::Denied(denial) => denied(denial, admitted.verdict),
+    let decision = match (marked, resolution) {
+        (Marked::Denied(denial), _) | (_, Resolution::Denied(denial)) => denied(denial, admitted.verdict),
+        (Marked::Unknown, _) => untold(),
+        (Marked::Clear, Resolution::Token(token)) => injected(token, admitted.theirs),
+        (Marked::Clear, Resolution::Absent(_)) if admitted.theirs => {
+            // No second wait: what is not told by now is unknown.
+            stay(
+                shared.identities.denial(&settings.identity, &admitted.subject, Duration::ZERO).await,
+                admitted,
+            )
+        }
+        (Marked::Clear, Resolution::Absent(absence)) => absent(reason_of_absence(absence)),
     };
-    Decision { waited: decision.waited + waited, ..decision }
+    Decision { waited, ..decision }
 }
 
 /// Whether an entry that is there already wins over ours: `mode`, and which of the two hints comes first.
@@ -198,13 +211,20 @@ async fn theirs(shared: &Shared, admitted: &Admitted) -> Decision {
     let asked = Clock::monotonic();
     let tenant = &admitted.publisher.settings.identity;
     let marked = shared.identities.denial(tenant, &admitted.subject, admitted.budget.patience()).await;
-    let waited = Clock::monotonic().saturating_duration_since(asked);
-    let decision = match marked {
+    Decision { waited: Clock::monotonic().saturating_duration_since(asked), ..stay(marked, admitted) }
+}
+
+fn stay(marked: Marked, admitted: &Admitted) -> Decision {
+    match marked {
         Marked::Clear => Decision::kept(),
         Marked::Denied(denial) => denied(denial, admitted.verdict),
-        Marked::Unknown => Decision { strip: Strip::Sources(OURS), ..absent(Reason::Wait) },
-    };
-    Decision { waited, ..decision }
+        Marked::Unknown => untold(),
+    }
+}
+
+/// Whether somebody left could not be told in time: nothing of ours is added and nothing of theirs stays.
+fn untold() -> Decision {
+    Decision { strip: Strip::Sources(OURS), ..absent(Reason::Wait) }
 }
 
 impl Decision {
@@ -229,8 +249,12 @@ impl Decision {
             return self;
         }
         let refused = outgoing.legs.iter().any(|leg| leg.result != self.result);
-        let reason = if refused { Reason::Environment } else { Reason::Wait };
-        Self { result: ResultLabel::Absent, reason, ..self }
+        let (result, reason) = match (self.result, refused) {
+            (ResultLabel::Replaced, true) => (ResultLabel::Kept, Reason::Theirs),
+            (_, true) => (ResultLabel::Absent, Reason::Environment),
+            (_, false) => (ResultLabel::Absent, Reason::Wait),
+        };
+        Self { result, reason, source: None, token: None, ..self }
     }
 
     fn stripped(strip: Strip<'static>, reason: Reason) -> Self {

@@ -119,6 +119,8 @@ impl Inner {
             // Expired or not: whoever leaves is marked here, too.
             What::Token(_) => Some(Marked::Clear),
             What::Denied { why, until } if now < *until => Some(Marked::Denied(*why)),
+            // What is remembered as busy was read; it was its refresh that found no room.
+            What::Nothing { why: Absence::Busy, until } if now < *until => Some(Marked::Clear),
             What::Nothing { why, until } if now < *until => Some(Marked::of(&Resolution::Absent(*why))),
             What::Denied { .. } | What::Nothing { .. } => None,
         }

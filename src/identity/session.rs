@@ -199,7 +199,11 @@ impl Inner {
                 return Ok(Some(record));
             }
         }
-        self.put(key, Expect::Any, draft).await
+        // Always overtaken by other logins: the last to write counts, unless the user left in the end.
+        match self.before(key, true).await? {
+            Before::OptedOut => Ok(None),
+            Before::Write(_) => self.put(key, Expect::Any, draft).await,
+        }
     }
 
     async fn stands(&self, key: RecordKey) -> Result<Stands, StoreError> {
