@@ -51,12 +51,10 @@ struct Config {
 enum Before {
     Login(Value),
     Logout(String),
-    OptOutAtOperator(Value),
-    OperatorFaults(Value),
     OperatorLifetimes(Value),
-    Auction(Value),
-    /// Waits until `/metrics` holds this value.
-    Until {
+    /// The same request again and again until `/metrics` holds this value: for what happens beside the path.
+    AuctionUntil {
+        inbound: Value,
         metric: String,
         value: f64,
     },
@@ -194,10 +192,6 @@ fn script(reply: &Reply) -> Script {
 }
 
 async fn prepare(stack: &Stack, step: &Before, name: &str) {
-    let control = async |path: &str, body: &Value| {
-        let answer = stack.http.post(stack.operator_address, path, &[], body.to_string()).await;
-        assert!(answer.status.is_success(), "{name}: {path}: {answer:?}");
-    };
     match step {
         Before::Login(body) => {
             let answer = stack.login(&body.to_string()).await;
@@ -208,15 +202,15 @@ async fn prepare(stack: &Stack, step: &Before, name: &str) {
             let answer = stack.http.send(Method::DELETE, (stack.data, &path), &[AUTH], Bytes::new()).await;
             assert_eq!(answer.status, 204, "{name}: logout: {answer:?}");
         }
-        Before::OptOutAtOperator(body) => control("/sandbox/optout", body).await,
-        Before::OperatorFaults(body) => control("/sandbox/faults", body).await,
-        Before::OperatorLifetimes(body) => control("/sandbox/lifetimes", body).await,
-        Before::Auction(inbound) => {
-            let inbound: Inbound = serde_json::from_value(inbound.clone()).unwrap();
-            send(stack, &inbound).await;
+        Before::OperatorLifetimes(body) => {
+            let at = stack.operator_address;
+            let answer = stack.http.post(at, "/sandbox/lifetimes", &[], body.to_string()).await;
+            assert!(answer.status.is_success(), "{name}: {answer:?}");
         }
-        Before::Until { metric, value } => {
+        Before::AuctionUntil { inbound, metric, value } => {
+            let inbound: Inbound = serde_json::from_value(inbound.clone()).unwrap();
             poll::until(&format!("{name}: {metric} = {value}"), async || {
+                send(stack, &inbound).await;
                 (stack.metric(metric).await >= *value).then_some(())
             })
             .await;
