@@ -20,6 +20,7 @@ const EDIT: Edit<'_> = Edit {
     strip: Strip::Nothing,
     add: Some(NewEid { source: "uidapi.com", id: TOKEN, inserter: None, replace: false }),
     remove_user_id: false,
+    fill_gpc: false,
 };
 
 fn corpus() -> Vec<(String, Bytes)> {

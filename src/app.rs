@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::gateway::{self, Directory, Shared};
 use crate::identity::{self, Identities};
 use crate::net::{HyperTransport, TransportSettings, tls};
-use crate::operator::{self, OperatorClient};
+use crate::operator::{self, OperatorClient, Operators};
 use crate::server::{self, Admin, AdminState, DataPlane, Drain, Plane, Stage};
 use crate::ssp;
 use crate::store::{self, Store};
@@ -62,10 +62,10 @@ impl App {
             let _entered = control.enter();
             Store::open(config.store, Clock::System, store::Metrics::register(&registry)?)?
         };
-        let operator = operator_client(&config.operator, &registry)?;
+        let operators = operators(&config.operator, &config.operator_euid, &registry)?;
         let identities = {
             let metrics = identity::Metrics::register(&registry)?;
-            let parts = identity::Parts { store: store.clone(), operator, clock: Clock::System, metrics };
+            let parts = identity::Parts { store: store.clone(), operators, clock: Clock::System, metrics };
             Identities::new(config.identity, parts, control.handle().clone())?
         };
         let ssps = ssp_seeds(config.ssps, config.server.workers, &registry)?;
@@ -74,11 +74,14 @@ impl App {
             ssps: ssps.iter().map(|seed| seed.settings().id.clone()).collect(),
             max_publishers: config.metrics_publishers,
         };
+        let vendors = Arc::new(config.vendors);
+        control.spawn(Arc::clone(&vendors).watch());
         let shared = Shared {
             directory: Directory::new(config.publishers)?,
             identities,
             metrics: gateway::Metrics::register(&registry, &labels)?,
             limits: config.limits,
+            vendors,
             require_key: config.require_key,
         };
         let plane = Plane {
@@ -175,14 +178,27 @@ impl Running {
     }
 }
 
-fn operator_client(settings: &operator::Settings, registry: &Registry) -> anyhow::Result<OperatorClient> {
-    let tls = tls::client_config(settings.ca.as_deref()).context("operator.ca")?;
+fn operators(
+    uid2: &operator::Settings,
+    euid: &operator::Settings,
+    registry: &Registry,
+) -> anyhow::Result<Operators> {
+    let metrics = operator::Metrics::register(registry)?;
+    let uid2 = operator_client(uid2, metrics.clone()).context("operator.ca")?;
+    let euid = operator_client(euid, metrics).context("operator.euid.ca")?;
+    Ok(Operators { uid2, euid })
+}
+
+fn operator_client(
+    settings: &operator::Settings,
+    metrics: operator::Metrics,
+) -> anyhow::Result<OperatorClient> {
+    let tls = tls::client_config(settings.ca.as_deref())?;
     let transport = HyperTransport::new(TransportSettings {
         connect_timeout: settings.connect_timeout,
         max_response_bytes: settings.max_response_bytes,
         tls,
     });
-    let metrics = operator::Metrics::register(registry)?;
     Ok(OperatorClient::new(settings.clone(), Arc::new(transport), Clock::System, metrics))
 }
 

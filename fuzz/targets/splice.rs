@@ -18,6 +18,7 @@ fuzz_target!(|data: &[u8]| {
         strip: [Strip::Nothing, Strip::Sources(&[SOURCE]), Strip::All][usize::from(options >> 2 & 3) % 3],
         add: (options & 16 != 0).then_some(EID),
         remove_user_id: options & 32 != 0,
+        fill_gpc: options & 128 != 0,
     };
     let tmax = (options & 64 != 0).then_some(123);
     let edited: Vec<u8> = plan(&request, &edit).segments(&request, tmax).concat();

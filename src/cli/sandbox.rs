@@ -54,7 +54,8 @@ pub(super) struct OperatorArgs {
     /// Keys, IVs and nonces from this seed: two runs with one clock make the same tokens.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// uid2 or euid.
+    /// uid2 or euid. An EUID operator knows the test clients under keys that start with EUID instead of UID2 too, with the
+    /// same secrets: EUID-C-L-124-H8VwqX.l2G4TCuUWYAqdqkeG/UqtFoPEoXirKn4kHWxc= is the publisher's.
     #[arg(long, value_enum, default_value = "uid2")]
     scope: ScopeArg,
     /// Faults and latency to start with (TOML, or JSON as for POST /sandbox/faults).

@@ -4,10 +4,8 @@
 const LATER: &[(&str, &[&str])] = &[
     ("", &["identity_provider", "debug"]),
     ("server", &["tls", "passthrough", "cors_origins"]),
-    ("operator", &["euid"]),
     ("store", &["urls", "cluster", "ca", "max_stale_s"]),
     ("identity", &["dii_error_ttl_s"]),
-    ("privacy", &["gvl", "fill_gpc"]),
     (
         "publisher",
         &[
@@ -21,7 +19,7 @@ const LATER: &[(&str, &[&str])] = &[
             "cookie",
         ],
     ),
-    ("ssp", &["gzip", "http2", "rti_partner", "gvl_id", "scopes", "breaker"]),
+    ("ssp", &["gzip", "http2", "rti_partner", "scopes", "breaker"]),
 ];
 
 /// Why `key` of a table of this kind is refused.

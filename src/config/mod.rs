@@ -39,6 +39,8 @@ pub struct Config {
     pub admin: AdminSettings,
     /// `[operator]`.
     pub operator: operator::Settings,
+    /// `[operator.euid]`.
+    pub operator_euid: operator::Settings,
     /// `[identity]`.
     pub identity: identity::Settings,
     /// `[store]`.
@@ -47,6 +49,8 @@ pub struct Config {
     pub publishers: Vec<gateway::PublisherSettings>,
     /// `[[ssp]]`, in order.
     pub ssps: Vec<crate::ssp::Settings>,
+    /// `privacy.gvl`, read.
+    pub vendors: gateway::Vendors,
     /// `[log]`.
     pub log: log::Settings,
     /// `metrics.publishers`.
@@ -99,19 +103,22 @@ fn resolve(main: &Source, included: &[Source], context: &Context<'_>) -> Option<
         .collect();
     let (_, root) = tables.first()?;
     let section = |name: &'static str| Section::top(context, main, root, name);
-    let policy = sections::privacy(&section("privacy"));
+    let privacy = section("privacy");
+    let (policy, vendors) = (sections::privacy(&privacy), sections::vendors(&privacy));
+    drop(privacy);
     let server_section = section("server");
     let (server, require_key) = sections::server(&server_section);
     let limits = sections::limits(&server_section);
     drop(server_section);
     let admin = sections::admin(&section("admin"));
-    let operator = sections::operator(&section("operator"));
+    let ([operator, operator_euid], has_operator) = sections::operators(&section("operator"));
     let identity = sections::identity(&section("identity"));
     let store = sections::store(&section("store"));
     let log = sections::log(&section("log"));
     let metrics_publishers = sections::metrics(&section("metrics"));
     let ssps = ssp::all(&tables, context);
-    let publishers = publisher::all(&tables, context, &ssps, &policy);
+    let publishers =
+        publisher::all(&tables, context, &ssps, publisher::Defaults { policy: &policy, has_operator });
     for (index, (source, table)) in tables.iter().enumerate() {
         reader::unknown_sections(context, source, table, index == 0);
     }
@@ -121,10 +128,12 @@ fn resolve(main: &Source, included: &[Source], context: &Context<'_>) -> Option<
         limits,
         admin,
         operator,
+        operator_euid,
         identity,
         store: store?,
         publishers,
         ssps,
+        vendors: vendors?,
         log,
         metrics_publishers,
     })

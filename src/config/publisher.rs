@@ -57,6 +57,8 @@ pub(super) fn id(section: &Section<'_>, taken: &mut HashSet<String>) -> Option<S
 
 /// What is known across publishers while they are read.
 struct Registry<'a> {
+    /// Whether there is an operator of UID2, and of EUID.
+    has_operator: [bool; 2],
     ids: HashSet<String>,
     ssps: HashMap<&'a str, usize>,
     /// Things that only one publisher may claim, and who did.
@@ -64,18 +66,26 @@ struct Registry<'a> {
     policy: Policy,
 }
 
+/// What holds for a publisher that does not say otherwise.
+pub(super) struct Defaults<'a> {
+    pub policy: &'a Policy,
+    /// Whether there is an operator of UID2, and of EUID.
+    pub has_operator: [bool; 2],
+}
+
 /// Every `[[publisher]]` of every file, in order.
 pub(super) fn all<'a>(
     files: &'a [(&'a Source, DeTable<'a>)],
     context: &'a Context<'a>,
     ssps: &[ssp::Settings],
-    policy: &Policy,
+    defaults: Defaults<'_>,
 ) -> Vec<PublisherSettings> {
     let mut registry = Registry {
+        has_operator: defaults.has_operator,
         ids: HashSet::new(),
         ssps: ssps.iter().enumerate().map(|(index, settings)| (settings.id.as_str(), index)).collect(),
         claims: HashMap::new(),
-        policy: policy.clone(),
+        policy: defaults.policy.clone(),
     };
     tables(files, context, "publisher").iter().filter_map(|section| one(section, &mut registry)).collect()
 }
@@ -90,7 +100,7 @@ fn one(section: &Section<'_>, registry: &mut Registry<'_>) -> Option<PublisherSe
         registry.claim(section, "default", ("default", "true".into()), &name);
     }
     let ssps = routed(section, registry);
-    let credentials = credentials(section);
+    let credentials = credentials(section, registry.has_operator);
     let policy = match section.table("privacy", "publisher.privacy") {
         Some(own) => sections::policy(&own, &registry.policy),
         None => registry.policy.clone(),
@@ -209,10 +219,10 @@ fn routed(section: &Section<'_>, registry: &Registry<'_>) -> Vec<usize> {
     routed
 }
 
-/// The UID2 key pair. The environment and scope are in the key itself; a mismatch is a mix-up of credentials. Every part
-/// is looked at before any is missed, so that all faults show at once.
-fn credentials(section: &Section<'_>) -> Option<Credentials> {
-    let scope = scope(section);
+/// The operator key pair of the publisher's scope. The environment and scope are in the key itself; a mismatch is a mix-up of
+/// credentials. Every part is looked at before any is missed, so that all faults show at once.
+fn credentials(section: &Section<'_>, has_operator: [bool; 2]) -> Option<Credentials> {
+    let scope = section.choice("scope", &[("uid2", Scope::Uid2), ("euid", Scope::Euid)]);
     let placed = section.secret("operator_key");
     let key = section.required("operator_key", placed);
     let placed = section.secret("operator_secret");
@@ -222,27 +232,21 @@ fn credentials(section: &Section<'_>) -> Option<Credentials> {
     let (api_key, at) = key?;
     let environment = Environment::of_api_key(api_key.expose());
     if environment.is_none() {
-        section.wrong(&at, "operator_key", "must be shaped UID2-C-<L|T|I|P>-<site>-…");
-    } else if !api_key.expose().starts_with("UID2-") {
-        section.wrong(&at, "operator_key", "must begin with UID2- for this scope");
+        section.wrong(&at, "operator_key", "must be shaped UID2-C-<L|T|I|P>-<site>-… (EUID- for EUID)");
     }
-    Some(Credentials {
-        scope: scope?,
-        environment: environment?,
-        api_key,
-        client_secret: client_secret?,
-        urls,
-    })
-}
-
-/// EUID needs the TC string kept with the identity and consent per SSP; until both are there, it is refused.
-fn scope(section: &Section<'_>) -> Option<Scope> {
-    let scope = section.choice("scope", &[("uid2", Scope::Uid2), ("euid", Scope::Euid)]);
-    if scope == Some(Scope::Euid) {
-        section.missing("scope", "\"euid\" is not available in this version");
-        return None;
+    let scope = scope?;
+    let [uid2, euid] = has_operator;
+    let (prefix, table, has_operator) = match scope {
+        Scope::Uid2 => ("UID2-", "[operator]", uid2),
+        Scope::Euid => ("EUID-", "[operator.euid]", euid),
+    };
+    if environment.is_some() && !api_key.expose().starts_with(prefix) {
+        section.wrong(&at, "operator_key", format!("must begin with {prefix} for this scope"));
     }
-    scope
+    if !has_operator && !section.in_file("operator_urls") {
+        section.missing("operator_urls", format!("is required, or urls in {table}"));
+    }
+    Some(Credentials { scope, environment: environment?, api_key, client_secret: client_secret?, urls })
 }
 
 fn envelope_key(section: &Section<'_>, at: &At<'_>, text: &str) -> Option<EnvelopeKey> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::Uri;
 
 use super::reader::{At, Section};
+use crate::gateway::{VendorSettings, Vendors};
 use crate::net::tls;
 use crate::openrtb::Limits;
 use crate::privacy::{Alpha3, OnDoubt, OnSignal, Policy, StripScope, alpha3};
@@ -79,9 +80,31 @@ fn address(section: &Section<'_>, default: &str) -> SocketAddr {
     })
 }
 
-pub(super) fn operator(section: &Section<'_>) -> operator::Settings {
+/// `[operator]`, and `[operator.euid]` with the same keys; without the latter the same limits and no URL.
+/// Also whether either is there.
+pub(super) fn operators(section: &Section<'_>) -> ([operator::Settings; 2], [bool; 2]) {
+    let own = section.table("euid", "operator");
+    let uid2 = operator(section);
+    if uid2.urls.is_empty() && own.is_none() && !section.in_file("urls") {
+        section.missing("urls", "is required: base URLs of the UID2 operator, in order of preference");
+    }
+    let there = [own.is_none() || section.in_file("urls"), own.is_some()];
+    let euid = own.map_or_else(
+        || operator::Settings { urls: Vec::new(), ..uid2.clone() },
+        |own| {
+            let euid = operator(&own);
+            if euid.urls.is_empty() && !own.in_file("urls") {
+                own.missing("urls", "is required: base URLs of the EUID operator, in order of preference");
+            }
+            euid
+        },
+    );
+    ([uid2, euid], there)
+}
+
+fn operator(section: &Section<'_>) -> operator::Settings {
     let urls = operator_urls(section, "urls");
-    let settings = operator::Settings {
+    operator::Settings {
         connect_timeout: millis(section.integer("connect_timeout_ms", 10..=60_000, 1_000)),
         timeout: millis(section.integer("timeout_ms", 50..=120_000, 3_000)),
         max_concurrency: size(section.integer("max_concurrency", 1..=10_000, 32)),
@@ -89,11 +112,7 @@ pub(super) fn operator(section: &Section<'_>) -> operator::Settings {
         ca: pem(section, "ca"),
         urls,
         ..operator::Settings::default()
-    };
-    if settings.urls.is_empty() && !section.in_file("urls") {
-        section.missing("urls", "is required: base URLs of the UID2 operator, in order of preference");
     }
-    settings
 }
 
 /// Base URLs of an operator. Plain HTTP would show API keys to the network, so it is accepted on loopback only.
@@ -187,8 +206,23 @@ pub(super) fn policy(section: &Section<'_>, base: &Policy) -> Policy {
         test: section.choice_or("test", &on_doubt, base.test),
         euid_strip_others: section.flag("euid_strip_others", base.euid_strip_others),
         countries: if section.in_file("countries") { countries(section) } else { base.countries.clone() },
-        ..base.clone()
+        fill_gpc: section.flag("fill_gpc", base.fill_gpc),
     }
+}
+
+/// `privacy.gvl` and how it is read; a file that is no vendor list is a fault of its own.
+pub(super) fn vendors(section: &Section<'_>) -> Option<Vendors> {
+    let path = section.text("gvl");
+    let settings = VendorSettings {
+        path: path.as_ref().map(|(path, _)| PathBuf::from(path)),
+        max_bytes: section.integer("gvl_max_bytes", KIB..=256 * MIB, 16 * MIB),
+        poll: Duration::from_secs(section.integer("gvl_poll_s", 1..=86_400, 5)),
+    };
+    let opened = Vendors::open(settings);
+    if let (Some((path, at)), Err(fault)) = (&path, &opened) {
+        section.wrong(at, "gvl", format!("file {path}: {fault}"));
+    }
+    opened.ok()
 }
 
 fn countries(section: &Section<'_>) -> Vec<Alpha3> {

@@ -60,12 +60,18 @@ fn one(section: &Section<'_>, ids: &mut HashSet<String>) -> Option<Settings> {
         max_connections: size(section.integer("max_connections", 1..=100_000, 1024)),
         max_inflight: size(section.integer("max_inflight", 1..=1_000_000, 4096)),
         max_response_bytes: size(section.integer("max_response_bytes", 1024..=64 * 1024 * 1024, 1024 * 1024)),
+        gvl_id: section.holds("gvl_id").then(|| vendor(section)).flatten(),
         strip_user_id: section.flag("strip_user_id", false),
         tmax: tmax.unwrap_or_default(),
         environment: environment.unwrap_or(EnvironmentRule::Prod),
         ca: section.table("tls", "ssp.tls").and_then(|tls| pem(&tls, "ca")),
     };
     id.map(|_| settings)
+}
+
+/// 0 is no vendor: a number that is refused leaves none.
+fn vendor(section: &Section<'_>) -> Option<u16> {
+    u16::try_from(section.integer("gvl_id", 1..=65_535, 0)).ok().filter(|id| *id > 0)
 }
 
 fn url(section: &Section<'_>) -> Option<Uri> {

@@ -17,6 +17,7 @@ fn environment() -> BTreeMap<String, String> {
         ("UID2GW_STORE_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
         ("ACME_UID2_KEY", "UID2-C-L-124-H8VwqX.l2G4TCuUWYAqdqkeG/UqtFoPEoXirKn4kHWxc="),
         ("ACME_UID2_SECRET", "NcMgi6Y8C80SlxvV7pYlfcvEIo+2b0508tYQ3pKK8HM="),
+        ("ACME_EUID_KEY", "EUID-C-L-124-H8VwqX.l2G4TCuUWYAqdqkeG/UqtFoPEoXirKn4kHWxc="),
     ];
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
@@ -79,8 +80,18 @@ fn the_commented_example_shows_the_defaults() {
     let (plain, warnings) = loaded(&path, &environment());
     assert!(warnings.is_empty(), "{warnings:?}");
     let text = std::fs::read_to_string(&path).unwrap();
-    let shows_another =
-        ["ca = ", "token = ", "include = ", "inserter = ", "privacy = ", "headers = ", "tls = "];
+    let shows_another = [
+        "ca = ",
+        "token = ",
+        "include = ",
+        "inserter = ",
+        "privacy = ",
+        "headers = ",
+        "tls = ",
+        "euid = ",
+        "gvl = ",
+        "gvl_id = ",
+    ];
     let uncommented: Vec<&str> = text
         .lines()
         .map(|line| match line.strip_prefix("# ") {

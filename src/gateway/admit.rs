@@ -14,7 +14,7 @@ use super::outcome::{Reject, RejectKind};
 use super::{Leg, Shared, headers, signals};
 use crate::identity::Subject;
 use crate::openrtb::BidRequest;
-use crate::privacy::{self, Verdict};
+use crate::privacy::{self, Regime, Rules, StripWhat, Verdict};
 use crate::store::RecordKey;
 use crate::uid2::Scope;
 
@@ -77,6 +77,10 @@ pub(super) struct Admitted {
     pub verdict: Verdict,
     /// What the table of the other scope says of entries of that scope, when there are any.
     pub other: Option<Verdict>,
+    /// Routed SSPs (by index) that may get no EUID though the user may be known to others, and what goes there.
+    pub unconsented: SmallVec<[(usize, StripWhat); 4]>,
+    /// `Sec-GPC: 1` came with the request, and is to be written into it.
+    pub fill_gpc: bool,
     /// The request already holds an entry of the publisher's own scope.
     pub theirs: bool,
     /// Key and `match` rule name different publishers.
@@ -100,6 +104,11 @@ impl Admitted {
         self.other.is_some_and(|verdict| !matches!(verdict, Verdict::Strip(..)))
     }
 
+    /// What row 6 of the privacy table takes from this one SSP, for the consent it asks of each.
+    pub(super) fn leg_strip(&self, ssp: usize) -> Option<StripWhat> {
+        self.unconsented.iter().find(|(index, _)| *index == ssp).map(|(_, what)| *what)
+    }
+
     pub(super) fn scope(&self) -> Scope {
         self.publisher.settings.identity.scope()
     }
@@ -121,15 +130,59 @@ pub(super) fn admit(shared: &Shared, legs: &[Leg], inbound: Inbound) -> Result<A
     let scope = publisher.settings.identity.scope();
     let has = |scope: Scope| request.eids().has_source(scope.source());
     let theirs = has(scope);
-    let (verdict, other) = {
-        let signals = signals::of_request(&request, headers::sec_gpc(&inbound));
-        let judge = |scope| privacy::judge(&signals, &publisher.settings.policy, signals::regime(scope));
-        (judge(scope), has(scope.other()).then(|| judge(scope.other())))
+    let other = has(scope.other()).then(|| scope.other());
+    let sec_gpc = headers::sec_gpc(&inbound);
+    let Judged { verdict, other, unconsented } = {
+        let gvl = shared.vendors.current();
+        let rules = Rules { policy: &publisher.settings.policy, gvl: &gvl };
+        judged(&signals::of_request(&request, sec_gpc), rules, (scope, other), (&publisher, legs))
     };
+    let fill_gpc = sec_gpc && publisher.settings.policy.fill_gpc;
     let budget =
         Budget::new(started, request.tmax(), publisher.settings.ssps.iter().filter_map(|&ssp| legs.get(ssp)));
     let headers = headers::forwarded(&inbound);
-    Ok(Admitted { publisher, request, subject, verdict, other, theirs, mismatch, headers, inbound, budget })
+    Ok(Admitted {
+        publisher,
+        request,
+        subject,
+        verdict,
+        other,
+        unconsented,
+        fill_gpc,
+        theirs,
+        mismatch,
+        headers,
+        inbound,
+        budget,
+    })
+}
+
+/// What the privacy table says of one request.
+struct Judged {
+    verdict: Verdict,
+    other: Option<Verdict>,
+    unconsented: SmallVec<[(usize, StripWhat); 4]>,
+}
+
+/// Judges the publisher's own scope, the other one where it matters, and each SSP where an EUID may go.
+fn judged(
+    signals: &privacy::Signals<'_>,
+    rules: Rules<'_>,
+    (scope, other): (Scope, Option<Scope>),
+    (publisher, legs): (&Publisher, &[Leg]),
+) -> Judged {
+    let judge = |scope| (privacy::judge(signals, rules, signals::regime(scope)), signals::regime(scope));
+    let (own, other) = (judge(scope), other.map(judge));
+    let euid = [Some(own), other].into_iter().flatten().find(|(_, regime)| *regime == Regime::Euid);
+    let unconsented = |&ssp: &usize| {
+        let (verdict, _) = euid.filter(|(verdict, _)| !matches!(verdict, Verdict::Strip(..)))?;
+        match privacy::judge_leg(verdict, signals, rules, legs.get(ssp)?.settings.gvl_id) {
+            Verdict::Strip(what, _) => Some((ssp, what)),
+            Verdict::Inject(_) | Verdict::Pass(_) => None,
+        }
+    };
+    let unconsented = publisher.settings.ssps.iter().filter_map(unconsented).collect();
+    Judged { verdict: own.0, other: other.map(|(verdict, _)| verdict), unconsented }
 }
 
 /// Everybody the request names. Only an authenticated caller's word yields an identity, and of it the first place of

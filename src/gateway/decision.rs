@@ -31,6 +31,11 @@ impl ResultLabel {
     /// Every label, in metric order.
     pub const ALL: [Self; 5] = [Self::Injected, Self::Replaced, Self::Kept, Self::Absent, Self::Denied];
 
+    /// An identifier of the user leaves.
+    pub(super) fn sends(self) -> bool {
+        matches!(self, Self::Injected | Self::Replaced | Self::Kept)
+    }
+
     /// The label's text.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -244,11 +249,31 @@ impl Decision {
     /// The decision as it turned out: a token that no SSP may get, or that no SSP had time for, was not sent.
     #[must_use]
     pub(super) fn confirmed(self, outgoing: &Outgoing) -> Self {
+        self.consented(outgoing).sent(outgoing)
+    }
+
+    /// Row 6 of the privacy table may have taken it from some SSPs, or from all.
+    fn consented(self, outgoing: &Outgoing) -> Self {
+        let refused = |leg: &OutgoingLeg| leg.result == ResultLabel::Denied;
+        if !self.result.sends() || !outgoing.legs.iter().any(refused) {
+            return self;
+        }
+        let other = self.other.or(Some(Reason::TcfPurpose));
+        let decision = Self { strip: both(self.strip, Strip::Sources(EUID)), other, ..self };
+        if !outgoing.legs.iter().all(refused) {
+            return decision;
+        }
+        let (result, reason) = (ResultLabel::Denied, Reason::TcfPurpose);
+        Self { result, reason, source: None, token: None, ..decision }
+    }
+
+    fn sent(self, outgoing: &Outgoing) -> Self {
         let sent = |leg: &OutgoingLeg| leg.call.is_some() && leg.result == self.result;
         if self.token.is_none() || outgoing.legs.iter().any(sent) {
             return self;
         }
-        let refused = outgoing.legs.iter().any(|leg| leg.result != self.result);
+        let lost = [ResultLabel::Absent, ResultLabel::Kept];
+        let refused = outgoing.legs.iter().any(|leg| lost.contains(&leg.result));
         let (result, reason) = match (self.result, refused) {
             (ResultLabel::Replaced, true) => (ResultLabel::Kept, Reason::Theirs),
             (_, true) => (ResultLabel::Absent, Reason::Environment),
@@ -298,7 +323,7 @@ fn denied(denial: Denial, verdict: Verdict) -> Decision {
 }
 
 /// Everything that either removes.
-fn both(a: Strip<'static>, b: Strip<'static>) -> Strip<'static> {
+pub(super) fn both(a: Strip<'static>, b: Strip<'static>) -> Strip<'static> {
     match (a, b) {
         (Strip::Nothing, only) | (only, Strip::Nothing) => only,
         (Strip::All, _) | (_, Strip::All) => Strip::All,
@@ -309,7 +334,7 @@ fn both(a: Strip<'static>, b: Strip<'static>) -> Strip<'static> {
     }
 }
 
-fn strip_of(what: StripWhat) -> Strip<'static> {
+pub(super) fn strip_of(what: StripWhat) -> Strip<'static> {
     match what {
         StripWhat::All => Strip::All,
         StripWhat::UidFamily => Strip::Sources(FAMILY),

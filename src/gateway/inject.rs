@@ -5,10 +5,10 @@ use std::time::Duration;
 use http::HeaderMap;
 
 use super::admit::Admitted;
-use super::decision::{Decision, ResultLabel};
+use super::decision::{Decision, ResultLabel, both, strip_of};
 use super::{Leg, whole_millis};
 use crate::net::body::Segments;
-use crate::openrtb::{self, Dialect, Edit, NewEid, Plan};
+use crate::openrtb::{self, Dialect, Edit, NewEid, Plan, Strip};
 use crate::ssp::{EnvironmentRule, Settings, TmaxMode};
 use crate::time::Deadline;
 use crate::uid2::Environment;
@@ -43,6 +43,7 @@ pub(super) struct Call {
 struct PlanKey {
     dialect: Dialect,
     token: bool,
+    strip: Strip<'static>,
     remove_user_id: bool,
 }
 
@@ -52,13 +53,16 @@ pub(super) fn inject(admitted: &Admitted, decision: &Decision, legs: &[Leg]) -> 
     let routed = admitted.publisher.settings.ssps.iter();
     let built = routed.filter_map(|&ssp| {
         let settings = &legs.get(ssp)?.settings;
-        let token = decision.token.is_some() && admits(settings, admitted);
+        let unconsented = admitted.leg_strip(ssp);
+        let token = decision.token.is_some() && unconsented.is_none() && admits(settings, admitted);
+        let strip = both(decision.strip, unconsented.map_or(Strip::Nothing, strip_of));
         let result = match decision.result {
+            result if unconsented.is_some() && result.sends() => ResultLabel::Denied,
             result if token || decision.token.is_none() => result,
             ResultLabel::Replaced => ResultLabel::Kept,
             _ => ResultLabel::Absent,
         };
-        let key = PlanKey { dialect: settings.dialect, token, remove_user_id: settings.strip_user_id };
+        let key = PlanKey { dialect: settings.dialect, token, strip, remove_user_id: settings.strip_user_id };
         let plan = plan_for(&mut plans, key, admitted, decision);
         let call = admitted.budget.leg(settings).map(|(deadline, left)| Call {
             headers: leg_headers(admitted, settings),
@@ -102,7 +106,13 @@ fn plan(key: PlanKey, admitted: &Admitted, decision: &Decision) -> Plan {
         inserter: admitted.publisher.settings.inserter.as_deref(),
         replace: decision.result == ResultLabel::Replaced,
     });
-    let edit = Edit { dialect: key.dialect, strip: decision.strip, add, remove_user_id: key.remove_user_id };
+    let edit = Edit {
+        dialect: key.dialect,
+        strip: key.strip,
+        add,
+        remove_user_id: key.remove_user_id,
+        fill_gpc: admitted.fill_gpc,
+    };
     openrtb::plan(&admitted.request, &edit)
 }
 

@@ -14,6 +14,7 @@ mod inject;
 mod metrics;
 mod outcome;
 mod signals;
+mod vendors;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -33,6 +34,7 @@ pub use headers::bearer;
 pub use metrics::{Labels, Metrics, OutcomeLabel};
 pub use outcome::{Answer as OutcomeAnswer, Outcome, Reject, RejectKind};
 pub use signals::{LoginPrivacy, regime};
+pub use vendors::{VendorFault, VendorSettings, Vendors};
 
 /// What every data-plane thread shares.
 pub struct Shared {
@@ -44,6 +46,8 @@ pub struct Shared {
     pub metrics: Metrics,
     /// Limits of the one-pass scan.
     pub limits: openrtb::Limits,
+    /// What vendors declare.
+    pub vendors: Arc<Vendors>,
     /// A request without a known key is refused, even when `match` would find its publisher.
     pub require_key: bool,
 }

@@ -33,7 +33,7 @@ use smallvec::SmallVec;
 use tokio::runtime::Handle;
 
 use crate::net::permit::Permits;
-use crate::operator::{self, Credentials, OperatorClient};
+use crate::operator::{self, Credentials, Operators};
 use crate::store::{RecordKey, Store, StoreError, Tenant};
 use crate::time::Clock;
 use crate::uid2::{AdvertisingToken, Environment, Scope};
@@ -193,7 +193,7 @@ pub struct Parts {
     /// Where records are kept.
     pub store: Store,
     /// Who makes tokens.
-    pub operator: OperatorClient,
+    pub operators: Operators,
     /// Wall-clock time.
     pub clock: Clock,
     /// Families of this module.
@@ -207,7 +207,7 @@ pub struct Identities(Arc<Inner>);
 struct Inner {
     settings: Settings,
     store: Store,
-    operator: OperatorClient,
+    operators: Operators,
     clock: Clock,
     metrics: Metrics,
     cache: HotCache,
@@ -225,7 +225,7 @@ struct Inner {
 impl Identities {
     /// Builds the floor: fills the filter from the store and starts the sweeper on `control`. Blocks on the disk.
     pub fn new(settings: Settings, parts: Parts, control: Handle) -> Result<Self, StoreError> {
-        let Parts { store, operator, clock, metrics } = parts;
+        let Parts { store, operators, clock, metrics } = parts;
         let known = KnownKeys::load(&store)?;
         let cache = HotCache::new(&settings);
         let flights = Flights::new(settings.max_flights);
@@ -235,7 +235,7 @@ impl Identities {
         let inner = Inner {
             settings,
             store,
-            operator,
+            operators,
             clock,
             metrics,
             cache,

@@ -47,7 +47,7 @@ impl Inner {
     ) -> Refreshed {
         let State::Active(identity) = &record.state else { return Refreshed::Overtaken };
         let Some(_permit) = self.refreshes.try_take() else { return Refreshed::Busy(record) };
-        match self.operator.refresh(&publisher.credentials, identity).await {
+        match self.operators.of(&publisher.credentials).refresh(&publisher.credentials, identity).await {
             Ok(Minted::Identity(renewed)) => self.renew(key, record, renewed).await,
             Ok(Minted::OptedOut) => self.opt_out(key, record).await,
             Ok(Minted::InsufficientConsent) => self.spend(key, record).await,

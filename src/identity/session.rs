@@ -136,7 +136,8 @@ impl Inner {
         // Before the operator is asked: a logout from here on finds the user known, and what it writes is newer.
         self.known.insert(&key);
         let Before::Write(before) = self.before(key, false).await? else { return Ok(LoginAnswer::OptedOut) };
-        match self.operator.generate(&publisher.credentials, &claim.dii, claim.tcf.as_deref()).await? {
+        let operator = self.operators.of(&publisher.credentials);
+        match operator.generate(&publisher.credentials, &claim.dii, claim.tcf.as_deref()).await? {
             Minted::Identity(identity) => {
                 let draft = draft(State::Active(identity.clone()), identity.times.refresh_expires);
                 let Some(record) = self.replace(key, before, draft).await? else {

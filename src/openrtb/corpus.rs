@@ -32,8 +32,10 @@ fn every_request_is_read_and_a_plan_without_changes_gives_its_very_bytes() {
         assert!(!request.signals().malformed, "{name}");
         assert!(!request.imp_ids().is_empty(), "{name}");
         for dialect in DIALECTS {
-            let plan =
-                plan(&request, &Edit { dialect, strip: Strip::Nothing, add: None, remove_user_id: false });
+            let plan = plan(
+                &request,
+                &Edit { dialect, strip: Strip::Nothing, add: None, remove_user_id: false, fill_gpc: false },
+            );
             assert!(plan.is_noop(), "{name}");
             let segments = plan.segments(&request, None);
             assert_eq!(segments.as_slice(), std::slice::from_ref(&body), "{name}");
@@ -48,7 +50,13 @@ fn an_identifier_can_be_added_to_every_request() {
         let request = BidRequest::parse(body, &Limits::default()).unwrap();
         for dialect in DIALECTS {
             let add = NewEid { source: "new.example", id: "TOKEN", inserter: None, replace: false };
-            let edit = Edit { dialect, strip: Strip::Nothing, add: Some(add), remove_user_id: false };
+            let edit = Edit {
+                dialect,
+                strip: Strip::Nothing,
+                add: Some(add),
+                remove_user_id: false,
+                fill_gpc: false,
+            };
             let out = plan(&request, &edit).segments(&request, Some(7)).concat();
             let out =
                 BidRequest::parse(out.into(), &Limits::default()).unwrap_or_else(|e| panic!("{name}: {e}"));

@@ -136,6 +136,9 @@ pub(super) fn bid_request(style: Style, sources: &'static [&'static str]) -> Box
         style,
         vec![("id", string(style).boxed(), false), ("eids", eids(), false), ("ext", or_null(ext), false)],
     );
+    let gpc = select(vec![r#""1""#, r#""0""#, "1", "null"]).prop_map(str::to_owned).boxed();
+    let regs_ext = object_of(style, vec![("gpc", gpc, false)]);
+    let regs = object_of(style, vec![("ext", or_null(regs_ext), false)]);
     let imp = object_of(style, vec![("id", string(style).boxed(), false)]);
     let tmax = (0_u32..5000).prop_map(|tmax| tmax.to_string()).boxed();
     object_of(
@@ -144,6 +147,7 @@ pub(super) fn bid_request(style: Style, sources: &'static [&'static str]) -> Box
             ("id", spelled("r-1").boxed(), true),
             ("imp", array(vec(imp, 1..3)).boxed(), true),
             ("user", or_null(user), false),
+            ("regs", or_null(regs), false),
             ("tmax", tmax, false),
         ],
     )

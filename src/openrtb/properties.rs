@@ -31,7 +31,7 @@ fn edited(text: &str, edit: &Edit<'_>, tmax: Option<u64>) -> String {
 
 fn adding(dialect: Dialect) -> Edit<'static> {
     let add = NewEid { source: "uidapi.com", id: TOKEN, inserter: None, replace: false };
-    Edit { dialect, strip: Strip::Nothing, add: Some(add), remove_user_id: false }
+    Edit { dialect, strip: Strip::Nothing, add: Some(add), remove_user_id: false, fill_gpc: false }
 }
 
 /// `serde_json` as the judge of the grammar; it stops at 128 levels, which generated texts do not reach.
@@ -141,10 +141,11 @@ proptest! {
         remove_user_id: bool,
         how in 0..4_usize,
         with_add: bool,
+        fill_gpc: bool,
     ) {
         let family: &[&str] = &["UIDAPI.com", "euid.eu"];
         let strip = [Strip::Nothing, Strip::Sources(family), Strip::All, Strip::Sources(&["b.example"])][how];
-        let edit = Edit { strip, remove_user_id, add: adding(dialect).add.filter(|_| with_add), dialect };
+        let edit = Edit { strip, remove_user_id, add: adding(dialect).add.filter(|_| with_add), dialect, fill_gpc };
         let out = edited(&text, &edit, None);
         let tree = oracle::edited(serde_json::from_str(&text).unwrap(), &edit);
         prop_assert_eq!(serde_json::from_str::<Value>(&out).unwrap(), tree, "{} \n→ {}", text, out);
@@ -190,6 +191,12 @@ mod oracle {
             write(&mut tree, edit.dialect, lists, new);
         }
         clean(&mut tree, edit.remove_user_id);
+        if edit.fill_gpc {
+            or_object(&mut or_object(&mut tree["regs"])["ext"])
+                .as_object_mut()
+                .filter(|ext| ext.get("gpc").is_none_or(Value::is_null))
+                .map(|ext| ext.insert("gpc".to_owned(), json!("1")));
+        }
         tree
     }
 

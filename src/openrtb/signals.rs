@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::error::ScanError;
-use super::scan::{Kind, Scanner};
+use super::scan::{Kind, Scanner, Value};
 use super::text::Text;
 
 /// Privacy signals of a request. Of two places, the first is the OpenRTB 2.6 one, the second that under `ext`.
@@ -45,9 +45,15 @@ pub struct RawSignals {
 impl RawSignals {
     /// A flag: `1`, `true` and `"1"` are set, `0`, `false` and `"0"` are not; null is absent.
     pub(super) fn flag(&mut self, scanner: &mut Scanner<'_>) -> Result<Option<bool>, ScanError> {
-        let flag = flag(scanner)?;
+        self.flag_at(scanner).map(|(_, flag)| flag)
+    }
+
+    /// A flag with the value that it was read from.
+    pub(super) fn flag_at(&mut self, scanner: &mut Scanner<'_>) -> Result<(Value, Option<bool>), ScanError> {
+        let value = scanner.value()?;
+        let flag = flag_of(scanner, value);
         self.malformed |= flag == Flag::Unusable;
-        Ok(flag.said())
+        Ok((value, flag.said()))
     }
 
     /// A string; null is absent.
@@ -108,8 +114,12 @@ impl Flag {
 /// Reads a flag in any of the forms found in the wild; numbers by value, so that `1.0` is set.
 pub(super) fn flag(scanner: &mut Scanner<'_>) -> Result<Flag, ScanError> {
     let value = scanner.value()?;
+    Ok(flag_of(scanner, value))
+}
+
+fn flag_of(scanner: &Scanner<'_>, value: Value) -> Flag {
     if value.kind == Kind::Null {
-        return Ok(Flag::Absent);
+        return Flag::Absent;
     }
     let said = match scalar(scanner, value) {
         Some("true") if value.kind == Kind::Bool => Some(true),
@@ -119,7 +129,7 @@ pub(super) fn flag(scanner: &mut Scanner<'_>) -> Result<Flag, ScanError> {
         Some(number) if value.kind == Kind::Number => number.parse::<f64>().ok().and_then(zero_or_one),
         _ => None,
     };
-    Ok(said.map_or(Flag::Unusable, Flag::Said))
+    said.map_or(Flag::Unusable, Flag::Said)
 }
 
 fn zero_or_one(number: f64) -> Option<bool> {
@@ -130,7 +140,7 @@ fn zero_or_one(number: f64) -> Option<bool> {
 }
 
 /// The text of a scalar, without quotes; `None` for containers, null and strings with escapes.
-fn scalar<'a>(scanner: &Scanner<'a>, value: super::scan::Value) -> Option<&'a str> {
+fn scalar<'a>(scanner: &Scanner<'a>, value: Value) -> Option<&'a str> {
     let bytes = match value.kind {
         Kind::String if !value.escaped => scanner.bytes(value.text()?.content),
         Kind::Number | Kind::Bool => scanner.bytes(value.span),

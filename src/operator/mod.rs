@@ -85,6 +85,25 @@ pub struct Credentials {
     pub urls: Vec<Uri>,
 }
 
+/// The operators of the two scopes. They are different services with keys of their own.
+#[derive(Debug)]
+pub struct Operators {
+    /// `[operator]`.
+    pub uid2: OperatorClient,
+    /// `[operator.euid]`.
+    pub euid: OperatorClient,
+}
+
+impl Operators {
+    /// The one that serves a publisher with these credentials.
+    pub fn of(&self, credentials: &Credentials) -> &OperatorClient {
+        match credentials.scope {
+            Scope::Uid2 => &self.uid2,
+            Scope::Euid => &self.euid,
+        }
+    }
+}
+
 /// What the operator decided about a user.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Minted {

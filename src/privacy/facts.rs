@@ -3,7 +3,7 @@
 use super::country::{alpha3, is_european};
 use super::gpp::Gpp;
 use super::gvl::{Gvl, TRADE_DESK};
-use super::policy::Policy;
+use super::policy::{Policy, Rules};
 use super::signals::{Places, Regime, Signals};
 use super::tcf::TcString;
 use super::us_privacy::UsPrivacy;
@@ -23,8 +23,6 @@ pub(super) struct Facts<'a> {
     /// Countries are configured and the request names none.
     pub(super) country_unknown: bool,
     pub(super) tcf: Tcf,
-    /// A TC string is there, whatever it is worth.
-    pub(super) tcf_given: bool,
     pub(super) us: Us,
 }
 
@@ -55,19 +53,17 @@ pub(super) struct Us {
 }
 
 impl<'a> Facts<'a> {
-    pub(super) fn gather(signals: &'a Signals<'a>, policy: &'a Policy, regime: Regime) -> Self {
+    pub(super) fn gather(signals: &'a Signals<'a>, rules: Rules<'a>, regime: Regime) -> Self {
+        let policy = rules.policy;
         let gpp = distinct(&signals.gpp).map(Gpp::parse).collect::<Strings<_>>();
         let us = Us::gather(signals, &gpp);
         let sid_speaks = signals.gpp_sid.iter().any(|&id| id > 0);
         let mut countries = signals.countries.iter().flatten().filter_map(|code| alpha3(code));
-        let country_counts = signals.gdpr.is_none() && !sid_speaks;
-        let gdpr = signals.gpp_sid.contains(&2)
-            || signals.gdpr == Some(true)
-            || (country_counts && countries.clone().any(is_european));
+        let gdpr = gdpr_applies(signals);
         let says_no = |country| !policy.countries.contains(&country);
         let has_country = countries.clone().next().is_some();
         let tcf = match regime {
-            Regime::Euid if gdpr => trade_desk(signals, &gpp, &policy.gvl),
+            Regime::Euid if gdpr => trade_desk(signals, &gpp, rules.gvl),
             _ => Tcf::NotAsked,
         };
         Self {
@@ -78,10 +74,18 @@ impl<'a> Facts<'a> {
             country_refused: !policy.countries.is_empty() && countries.any(says_no),
             country_unknown: !policy.countries.is_empty() && !has_country,
             tcf,
-            tcf_given: tc_strings(signals, &gpp).next().is_some(),
             us,
         }
     }
+}
+
+/// Whether GDPR, UK GDPR or the Swiss law applies. A country counts only where neither a flag nor `gpp_sid` speaks.
+pub(super) fn gdpr_applies(signals: &Signals<'_>) -> bool {
+    let by_country = || {
+        let silent = signals.gdpr.is_none() && !signals.gpp_sid.iter().any(|&id| id > 0);
+        silent && signals.countries.iter().flatten().filter_map(|code| alpha3(code)).any(is_european)
+    };
+    signals.gpp_sid.contains(&2) || signals.gdpr == Some(true) || by_country()
 }
 
 /// The parsed forms of the at most two strings of a signal.

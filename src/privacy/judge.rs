@@ -4,29 +4,37 @@
 //! says, so that nothing which withholds is passed over: an undetermined ATT status (row 3) gives way to every strip,
 //! and the grant for EUID (row 6) to rows 13–16. Row 7 is what rows 5 and 6 leave.
 
-use super::facts::{Facts, Tcf, ssp_allowed};
-use super::policy::{Consent, OnDoubt, OnSignal, Policy, Reason, StripScope, StripWhat, Verdict};
+use super::facts::{Facts, Tcf, gdpr_applies, ssp_allowed};
+use super::policy::{Consent, OnDoubt, OnSignal, Policy, Reason, Rules, StripScope, StripWhat, Verdict};
 use super::signals::{Regime, Signals};
 
 /// What may be done with a request: the first row that holds decides.
-pub fn judge(signals: &Signals<'_>, policy: &Policy, regime: Regime) -> Verdict {
-    judge_by_row(signals, policy, regime).0
+pub fn judge(signals: &Signals<'_>, rules: Rules<'_>, regime: Regime) -> Verdict {
+    judge_by_row(signals, rules, regime).0
 }
 
 /// As [`judge`], with the number of the row that decided.
-pub fn judge_by_row(signals: &Signals<'_>, policy: &Policy, regime: Regime) -> (Verdict, u8) {
-    first_match(&Facts::gather(signals, policy, regime), regime, |_| true)
+pub fn judge_by_row(signals: &Signals<'_>, rules: Rules<'_>, regime: Regime) -> (Verdict, u8) {
+    first_match(&Facts::gather(signals, rules, regime), regime, |_| true)
 }
 
-/// Whether an identity may be made, stored or refreshed: as [`judge`], but what only says that *this auction* is in doubt
-/// (unknown scope, no country, `dnt`, `test`) does not forbid it. Every auction is judged again by its own signals.
-pub fn judge_stored(signals: &Signals<'_>, policy: &Policy, regime: Regime) -> Result<Consent, Reason> {
-    let facts = Facts::gather(signals, policy, regime);
-    if regime == Regime::Euid && !facts.scope_known && facts.tcf_given {
-        // Whoever sends a TC string with an EUID says that GDPR applies; it has to suffice.
+/// Whether an identity may be made: as [`judge`], but what only says that *this auction* is in doubt (unknown scope, no
+/// country, `dnt`, `test`) does not forbid it. Every auction is judged again by its own signals.
+///
+/// An EUID is made on consent alone: whoever asks for one says that GDPR applies, unless something says that it does not,
+/// and the TC string has to be there and to suffice.
+pub fn judge_login(signals: &Signals<'_>, rules: Rules<'_>, regime: Regime) -> Result<Consent, Reason> {
+    if regime == Regime::Euid && !Facts::gather(signals, rules, Regime::Uid2).scope_known {
         let under_gdpr = Signals { gdpr: Some(true), ..signals.clone() };
-        return judge_stored(&under_gdpr, policy, regime);
+        return judge_stored(&under_gdpr, rules, regime);
     }
+    judge_stored(signals, rules, regime)
+}
+
+/// Whether an identity that was made may be kept, refreshed and handed to its publisher: as [`judge_login`], but what the
+/// user said at login need not be said again.
+pub fn judge_stored(signals: &Signals<'_>, rules: Rules<'_>, regime: Regime) -> Result<Consent, Reason> {
+    let facts = Facts::gather(signals, rules, regime);
     match first_match(&facts, regime, |row| row.binds_stored) {
         (Verdict::Inject(consent), _) => Ok(consent),
         (Verdict::Pass(Reason::Disabled), 17) if !facts.scope_known => Ok(Consent::granted()),
@@ -34,23 +42,15 @@ pub fn judge_stored(signals: &Signals<'_>, policy: &Policy, regime: Regime) -> R
     }
 }
 
-/// Row 6 for one SSP: an EUID may go to it only when the user consented to that vendor too and purpose 2 has a basis. An
-/// SSP without a vendor id gets none. Verdicts other than `Inject`, and UID2, are as they were.
-pub fn judge_leg(
-    verdict: Verdict,
-    signals: &Signals<'_>,
-    policy: &Policy,
-    regime: Regime,
-    gvl_id: Option<u16>,
-) -> Verdict {
-    match (verdict, regime) {
-        (Verdict::Inject(_), Regime::Euid)
-            if !gvl_id.is_some_and(|vendor| ssp_allowed(signals, &policy.gvl, vendor)) =>
-        {
-            Verdict::Pass(Reason::TcfPurpose)
-        }
-        _ => verdict,
+/// Row 6 for one SSP: `verdict` is what the table says of EUID for the whole request, and stays what it is unless this SSP
+/// lacks consent for its vendor id or a basis for purpose 2. Then row 7 holds for it: it gets no EUID, ours or theirs. An
+/// SSP without a vendor id cannot have consent. Outside GDPR nobody asks for it, and theirs stays.
+pub fn judge_leg(verdict: Verdict, signals: &Signals<'_>, rules: Rules<'_>, gvl_id: Option<u16>) -> Verdict {
+    let allowed = || gvl_id.is_some_and(|vendor| ssp_allowed(signals, rules.gvl, vendor));
+    if matches!(verdict, Verdict::Strip(..)) || !gdpr_applies(signals) || allowed() {
+        return verdict;
     }
+    Verdict::Strip(unconsented(rules.policy), Reason::TcfPurpose)
 }
 
 /// One row: when it holds, and what it does to either identity.
@@ -143,10 +143,7 @@ fn first_match(facts: &Facts<'_>, regime: Regime, counts: fn(&Row) -> bool) -> (
 }
 
 fn verdict(act: Act, policy: &Policy) -> Option<Verdict> {
-    let wide = match policy.strip_scope {
-        StripScope::All => StripWhat::All,
-        StripScope::Uid => StripWhat::UidFamily,
-    };
+    let wide = wide(policy);
     let by = |on, reason| match on {
         OnSignal::Strip => Verdict::Strip(wide, reason),
         OnSignal::Pass => Verdict::Pass(reason),
@@ -157,9 +154,21 @@ fn verdict(act: Act, policy: &Policy) -> Option<Verdict> {
         Pass(reason) => Verdict::Pass(reason),
         Strip(reason) => Verdict::Strip(wide, reason),
         StripUid2(reason) => Verdict::Strip(StripWhat::Uid2Only, reason),
-        StripEuid(reason) if policy.euid_strip_others => Verdict::Strip(wide, reason),
-        StripEuid(reason) => Verdict::Strip(StripWhat::EuidOnly, reason),
+        StripEuid(reason) => Verdict::Strip(unconsented(policy), reason),
         UsOptOut(reason) => by(policy.us_optout, reason),
         Dnt => by(policy.dnt, Reason::Dnt),
     })
+}
+
+/// What a strip of everybody's entries takes away.
+fn wide(policy: &Policy) -> StripWhat {
+    match policy.strip_scope {
+        StripScope::All => StripWhat::All,
+        StripScope::Uid => StripWhat::UidFamily,
+    }
+}
+
+/// What goes where consent for an EUID is lacking.
+fn unconsented(policy: &Policy) -> StripWhat {
+    if policy.euid_strip_others { wide(policy) } else { StripWhat::EuidOnly }
 }

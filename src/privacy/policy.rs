@@ -20,8 +20,19 @@ pub struct Policy {
     pub euid_strip_others: bool,
     /// Countries an identity may go to; empty means all.
     pub countries: Vec<Alpha3>,
-    /// What vendors declare.
-    pub gvl: Gvl,
+    /// Whether `Sec-GPC: 1` is written into `regs.ext.gpc` of a request that does not have it. It decides nothing here:
+    /// the header itself is a signal already.
+    pub fill_gpc: bool,
+}
+
+/// What a judgement goes by besides the signals. The vendor list is apart from the policy because it changes while the
+/// gateway runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules<'a> {
+    /// What the gateway's operator chose.
+    pub policy: &'a Policy,
+    /// What vendors declare now.
+    pub gvl: &'a Gvl,
 }
 
 impl Default for Policy {
@@ -34,7 +45,7 @@ impl Default for Policy {
             test: OnDoubt::Pass,
             euid_strip_others: false,
             countries: Vec::new(),
-            gvl: Gvl::default(),
+            fill_gpc: true,
         }
     }
 }

@@ -33,6 +33,8 @@ pub struct Settings {
     pub max_inflight: usize,
     /// Longest response body, in bytes.
     pub max_response_bytes: usize,
+    /// Its id in the IAB's Global Vendor List, 1 to 65535; without one it gets no EUID.
+    pub gvl_id: Option<u16>,
     /// `user.id` is taken out for this SSP.
     pub strip_user_id: bool,
     /// What happens to `tmax`.

@@ -19,6 +19,7 @@ const CAP: usize = 32;
 
 fn settings(url: &str) -> Settings {
     Settings {
+        gvl_id: None,
         id: String::from("alpha"),
         url: url.parse().unwrap(),
         dialect: Dialect::V26,

@@ -125,6 +125,43 @@ async fn fixtures_change_only_where_we_mean_to() {
     stack.stop().await;
 }
 
+/// With `Sec-GPC: 1` and without EIDs, the one thing that changes besides `tmax` is that the field comes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sec_gpc_changes_one_member_only() {
+    let (stack, ssps) = stack().await;
+    let headers =
+        [AUTH, ("content-type", "application/json"), ("x-publisher-user-id", "u1"), ("sec-gpc", "1")];
+    let mut filled = 0;
+    for file in json_files("fixtures/openrtb") {
+        let input = std::fs::read_to_string(&file).unwrap();
+        if !is_plain(&input) {
+            continue;
+        }
+        let answer =
+            stack.http.post(stack.data, "/openrtb2/auction", &headers, Bytes::from(input.clone())).await;
+        assert_eq!(answer.status, 204, "{}: {answer:?}", file.display());
+        for ssp in &ssps {
+            let received = String::from_utf8(ssp.last().body.to_vec()).unwrap();
+            assert!(!received.contains("uidapi.com"), "{}", file.display());
+            let received = with_tmax_of(&received, &input);
+            filled += usize::from(received != input);
+            assert!(received == input || without_gpc(&received).any(|text| text == input), "{received}");
+        }
+    }
+    assert!(filled >= 20, "{filled}");
+    stack.stop().await;
+}
+
+/// The text without a `gpc` of ours and what was made only to hold it.
+fn without_gpc(text: &str) -> impl Iterator<Item = String> {
+    let frames = [r#"{"ext":{"gpc":"1"}}"#, r#"{"gpc":"1"}"#, r#""gpc":"1""#];
+    let made = [r#","regs":"#, r#","ext":"#, r#""ext":"#, ",", ""];
+    let all = made.into_iter().flat_map(move |made| frames.map(|frame| format!("{made}{frame}")));
+    let gone = all.map(|ours| text.replacen(&ours, "", 1));
+    let null = frames.map(|frame| text.replacen(frame, "null", 1));
+    gone.chain(null).collect::<Vec<_>>().into_iter()
+}
+
 fn space() -> impl Strategy<Value = String> {
     prop_oneof![4 => Just(""), 1 => Just(" "), 1 => Just("\n\t"), 1 => Just("\r\n  ")].prop_map(String::from)
 }

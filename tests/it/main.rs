@@ -16,3 +16,4 @@ mod restart;
 mod scenarios;
 mod sdk;
 mod support;
+mod vendor_list;

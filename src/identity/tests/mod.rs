@@ -20,7 +20,8 @@ use tokio::sync::Semaphore;
 
 use super::*;
 use crate::net::{Transport, TransportError};
-use crate::privacy::{Consent, Policy, Regime, Signals, judge_stored};
+use crate::operator::{OperatorClient, Operators};
+use crate::privacy::{Consent, Gvl, Policy, Regime, Rules, Signals, judge_stored};
 use crate::secret::Secret;
 use crate::store::{self, Draft, Expect, Fails, OpenError, State, Written};
 use crate::telemetry::Registry;
@@ -152,18 +153,15 @@ fn bench_with(settings: Settings, gate: usize, script: &[Say]) -> Bench {
     let store =
         Store::open(store_settings, clock.clone(), store::Metrics::register(&registry).unwrap()).unwrap();
     let transport: Arc<dyn Transport> = Arc::clone(&operator) as Arc<dyn Transport>;
-    let client = OperatorClient::new(
-        operator::Settings {
-            urls: vec!["http://127.0.0.1:1".parse().unwrap()],
-            ..operator::Settings::default()
-        },
-        transport,
-        clock.clone(),
-        operator::Metrics::register(&registry).unwrap(),
-    );
+    let metrics = operator::Metrics::register(&registry).unwrap();
+    let client = || {
+        let urls = vec!["http://127.0.0.1:1".parse().unwrap()];
+        let settings = operator::Settings { urls, ..operator::Settings::default() };
+        OperatorClient::new(settings, Arc::clone(&transport), clock.clone(), metrics.clone())
+    };
     let parts = Parts {
         store: store.clone(),
-        operator: client,
+        operators: Operators { uid2: client(), euid: client() },
         clock: clock.clone(),
         metrics: Metrics::register(&registry).unwrap(),
     };
@@ -192,7 +190,8 @@ fn of_user(key: RecordKey) -> Subject {
 }
 
 fn consent() -> Consent {
-    judge_stored(&Signals::default(), &Policy::default(), Regime::Uid2).unwrap()
+    let (policy, gvl) = (Policy::default(), Gvl::default());
+    judge_stored(&Signals::default(), Rules { policy: &policy, gvl: &gvl }, Regime::Uid2).unwrap()
 }
 
 fn dii(address: &str) -> DiiHash {

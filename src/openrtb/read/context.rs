@@ -1,8 +1,9 @@
 //! The context of the impression: regulations, device, and where the ad will stand.
 
 use super::super::error::ScanError;
-use super::super::scan::{Kind, Known, known};
-use super::super::text::Text;
+use super::super::request::{Container, Member};
+use super::super::scan::{Key, Kind, Known, known};
+use super::super::text::{Span, Text};
 use super::Reader;
 
 const REGS: [Known; 6] = [
@@ -40,38 +41,50 @@ const DOOH: [Known; 1] = [known("publisher", "dooh.publisher")];
 const PUBLISHER: [Known; 1] = [known("id", "publisher.id")];
 
 impl Reader<'_> {
-    pub(super) fn regs(&mut self) -> Result<(), ScanError> {
-        if !self.container("regs")? {
+    pub(super) fn regs(&mut self, key: Key) -> Result<(), ScanError> {
+        if self.scanner.kind()? != Kind::Object {
+            self.found.layout.regs.member = Some(self.member_of_wrong_type(key)?);
             return Ok(());
         }
+        let start = self.scanner.position();
         let mut regs = self.scanner.object()?;
         while let Some(key) = self.scanner.next_member(&mut regs, &REGS)? {
             if key.path == "regs.ext" {
-                self.regs_ext()?;
+                self.regs_ext(key)?;
             } else {
-                self.regulation(key.path)?;
+                self.regulation(key)?;
             }
         }
+        let span = Span { start, end: self.scanner.position() };
+        self.found.layout.regs.object = Some(Container { span, items: regs.count });
         Ok(())
     }
 
-    fn regs_ext(&mut self) -> Result<(), ScanError> {
-        if !self.container("regs.ext")? {
+    fn regs_ext(&mut self, key: Key) -> Result<(), ScanError> {
+        if self.scanner.kind()? != Kind::Object {
+            self.found.layout.regs.ext = Some(self.member_of_wrong_type(key)?);
             return Ok(());
         }
+        let start = self.scanner.position();
         let mut ext = self.scanner.object()?;
         while let Some(key) = self.scanner.next_member(&mut ext, &REGS_EXT)? {
-            self.regulation(key.path)?;
+            self.regulation(key)?;
         }
+        let span = Span { start, end: self.scanner.position() };
+        self.found.layout.regs.ext_object = Some(Container { span, items: ext.count });
         Ok(())
     }
 
-    fn regulation(&mut self, path: &'static str) -> Result<(), ScanError> {
+    fn regulation(&mut self, key: Key) -> Result<(), ScanError> {
         let Self { scanner, found, .. } = self;
         let signals = &mut found.signals;
-        match path {
+        match key.path {
             "regs.coppa" | "regs.ext.coppa" => signals.coppa |= signals.flag(scanner)?.unwrap_or(false),
-            "regs.ext.gpc" => signals.gpc |= signals.flag(scanner)?.unwrap_or(false),
+            "regs.ext.gpc" => {
+                let (value, flag) = signals.flag_at(scanner)?;
+                signals.gpc |= flag.unwrap_or(false);
+                found.layout.regs.gpc = Some(Member::new(key, value));
+            }
             "regs.gdpr" => signals.gdpr[0] = signals.flag(scanner)?,
             "regs.ext.gdpr" => signals.gdpr[1] = signals.flag(scanner)?,
             "regs.us_privacy" => signals.us_privacy[0] = signals.text(scanner)?,

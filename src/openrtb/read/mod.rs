@@ -76,7 +76,7 @@ impl Reader<'_> {
                 "site" => self.site()?,
                 "app" => self.app()?,
                 "dooh" => self.dooh()?,
-                "regs" => self.regs()?,
+                "regs" => self.regs(key)?,
                 "tmax" => self.tmax()?,
                 "cur" => self.cur()?,
                 _ => self.found.names.test = signals::flag(&mut self.scanner)?.said() == Some(true),

@@ -48,6 +48,17 @@ pub(super) struct Layout {
     pub ext_eids: Option<Member>,
     pub ext_uid2: Option<Member>,
     pub ext_publisher_user_id: Option<Member>,
+    pub regs: Regs,
+}
+
+/// Where `regs`, `regs.ext` and `regs.ext.gpc` stand.
+#[derive(Clone, Default)]
+pub(super) struct Regs {
+    pub member: Option<Member>,
+    pub object: Option<Container>,
+    pub ext: Option<Member>,
+    pub ext_object: Option<Container>,
+    pub gpc: Option<Member>,
 }
 
 /// A member of an object.

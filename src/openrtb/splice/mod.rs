@@ -7,6 +7,7 @@
 //! one place alone can lose the publisher's ids): both are joined, edited, and written as the SSP's dialect wants it.
 //! But only when an identifier comes or goes; otherwise the lists stay where they stand.
 
+mod gpc;
 mod lists;
 
 use std::fmt;
@@ -42,6 +43,8 @@ pub struct Edit<'a> {
     pub add: Option<NewEid<'a>>,
     /// Whether `user.id` goes.
     pub remove_user_id: bool,
+    /// Whether `regs.ext.gpc` is written where it is absent.
+    pub fill_gpc: bool,
 }
 
 /// Which EIDs are removed, in both places. An `eids` that is no array, or longer than we read
@@ -98,6 +101,9 @@ pub fn plan(request: &BidRequest, edit: &Edit<'_>) -> Plan {
     let fates = lists::fates(request, edit);
     let ext = draft.ext(fates.ext);
     draft.user(fates.user, ext, edit.remove_user_id);
+    if edit.fill_gpc {
+        gpc::fill(request, &mut draft.changes);
+    }
     draft.changes.sort();
     Plan { changes: draft.changes }
 }

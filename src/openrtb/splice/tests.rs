@@ -14,11 +14,11 @@ fn add() -> NewEid<'static> {
 }
 
 fn adding(dialect: Dialect) -> Edit<'static> {
-    Edit { dialect, strip: Strip::Nothing, add: Some(add()), remove_user_id: false }
+    Edit { dialect, strip: Strip::Nothing, add: Some(add()), remove_user_id: false, fill_gpc: false }
 }
 
 fn stripping(dialect: Dialect, strip: Strip<'_>) -> Edit<'_> {
-    Edit { dialect, strip, add: None, remove_user_id: false }
+    Edit { dialect, strip, add: None, remove_user_id: false, fill_gpc: false }
 }
 
 fn request(members: &str) -> BidRequest {

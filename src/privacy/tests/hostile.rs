@@ -4,11 +4,12 @@ use std::borrow::Cow;
 
 use proptest::prelude::*;
 
+use super::rules;
 use crate::privacy::fixture::{Tc, Vendors, gpp};
 use crate::privacy::gpp::Gpp;
 use crate::privacy::tcf::{TcString, TcfError};
 use crate::privacy::us_section::UsSection;
-use crate::privacy::{MAX_TEXT, Policy, Regime, Signals, Verdict, judge, judge_by_row};
+use crate::privacy::{MAX_TEXT, Regime, Signals, Verdict, judge, judge_by_row};
 
 #[test]
 fn hundreds_of_overlapping_ranges_are_only_walked() {
@@ -45,7 +46,7 @@ fn many_sections_are_walked_once() {
     let sections: Vec<(u16, &str)> = (7..700).map(|id| (id, "A")).collect();
     let string = gpp(&sections);
     let signals = Signals { gdpr: Some(false), gpp: [Some(Cow::from(string)), None], ..Signals::default() };
-    assert!(!matches!(judge(&signals, &Policy::default(), Regime::Uid2), Verdict::Inject(_)));
+    assert!(!matches!(judge(&signals, rules(), Regime::Uid2), Verdict::Inject(_)));
 }
 
 fn base64url() -> impl Strategy<Value = String> {
@@ -78,9 +79,9 @@ proptest! {
             us_privacy: [Some(Cow::from(usp.as_str())), None],
             ..Signals::default()
         };
-        let (verdict, row) = judge_by_row(&signals, &Policy::default(), Regime::Uid2);
+        let (verdict, row) = judge_by_row(&signals, rules(), Regime::Uid2);
         prop_assert!(!matches!(verdict, Verdict::Inject(_)));
         prop_assert!(matches!(row, 2 | 4));
-        prop_assert!(!matches!(judge(&signals, &Policy::default(), Regime::Euid), Verdict::Inject(_)));
+        prop_assert!(!matches!(judge(&signals, rules(), Regime::Euid), Verdict::Inject(_)));
     }
 }

@@ -3,3 +3,14 @@
 mod hostile;
 mod rows;
 mod tcf;
+
+use std::sync::LazyLock;
+
+use super::{Gvl, Policy, Rules};
+
+/// The default policy and the vendors built in.
+fn rules() -> Rules<'static> {
+    static POLICY: LazyLock<Policy> = LazyLock::new(Policy::default);
+    static GVL: LazyLock<Gvl> = LazyLock::new(Gvl::default);
+    Rules { policy: &POLICY, gvl: &GVL }
+}

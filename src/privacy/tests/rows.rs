@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
+use super::rules;
 use crate::privacy::fixture::{Tc, Vendors, gpp, us_section};
 use crate::privacy::{
-    OnDoubt, OnSignal, Policy, Reason, Regime, Signals, StripScope, StripWhat, Verdict, judge, judge_by_row,
-    judge_leg, judge_stored,
+    Gvl, OnDoubt, OnSignal, Policy, Reason, Regime, Rules, Signals, StripScope, StripWhat, Verdict, judge,
+    judge_by_row, judge_leg, judge_login, judge_stored,
 };
 
 fn text<'a>(value: impl Into<Cow<'a, str>>) -> [Option<Cow<'a, str>>; 2] {
@@ -30,7 +31,8 @@ fn injects(verdict: Verdict) -> bool {
 #[track_caller]
 fn check_under(policy: &Policy, signals: &Signals<'_>, uid2: (u8, &str), euid: (u8, &str)) {
     for (regime, expected) in [(Regime::Uid2, uid2), (Regime::Euid, euid)] {
-        let (verdict, row) = judge_by_row(signals, policy, regime);
+        let gvl = Gvl::default();
+        let (verdict, row) = judge_by_row(signals, Rules { policy, gvl: &gvl }, regime);
         assert_eq!((row, show(verdict).as_str()), expected, "{regime:?} {signals:?}");
     }
 }
@@ -136,7 +138,7 @@ fn rows_5_and_6_at_their_dates() {
         Tc { created: 16_961_183_999, updated: 17_723_231_999, policy: 2, disclosed: None, ..Tc::default() };
     let euid = |tc: &Tc| {
         let signals = Signals { tc_strings: text(tc.text()), ..eu() };
-        show(judge(&signals, &Policy::default(), Regime::Euid))
+        show(judge(&signals, rules(), Regime::Euid))
     };
     assert_eq!(euid(&old), "inject");
     assert_eq!(euid(&Tc { created: 16_961_184_000, ..old.clone() }), "strip All tcf_invalid");
@@ -334,7 +336,7 @@ fn row_17_outside_gdpr() {
 fn strip_scope_narrows_what_goes() {
     let narrow = Policy { strip_scope: StripScope::Uid, ..Policy::default() };
     let signals = Signals { coppa: true, ..us() };
-    let verdict = judge(&signals, &narrow, Regime::Uid2);
+    let verdict = judge(&signals, Rules { policy: &narrow, ..rules() }, Regime::Uid2);
     assert_eq!(verdict, Verdict::Strip(StripWhat::UidFamily, Reason::Coppa));
 }
 
@@ -342,18 +344,25 @@ fn strip_scope_narrows_what_goes() {
 fn stored_identities_ignore_doubts_about_the_auction() {
     let policy = Policy { countries: vec![*b"USA"], ..Policy::default() };
     let doubtful = Signals { dnt: true, test: true, ..Signals::default() };
-    for regime in [Regime::Uid2, Regime::Euid] {
-        assert!(judge_stored(&doubtful, &policy, regime).is_ok(), "{regime:?}");
-    }
-    assert!(judge_stored(&eu(), &policy, Regime::Euid).is_ok());
+    let rules = Rules { policy: &policy, ..rules() };
+    assert!(judge_stored(&doubtful, rules, Regime::Uid2).is_ok());
+    let doubtful = Signals { dnt: true, test: true, ..eu() };
+    assert!(judge_stored(&doubtful, rules, Regime::Euid).is_ok());
+    // A TC string alone says that GDPR applies.
+    let consent = Signals { tc_strings: text(Tc::default().text()), ..Signals::default() };
+    assert!(judge_login(&consent, rules, Regime::Euid).is_ok());
+    // What was consented to at login need not be said again.
+    assert!(judge_stored(&Signals::default(), rules, Regime::Euid).is_ok());
 }
 
 #[test]
 fn stored_identities_are_bound_by_everything_else() {
     let policy = Policy { countries: vec![*b"USA"], ..Policy::default() };
-    let refuse = |signals: &Signals<'_>, regime| judge_stored(signals, &policy, regime).unwrap_err();
+    let rules = Rules { policy: &policy, ..rules() };
+    let refuse = |signals: &Signals<'_>, regime| judge_login(signals, rules, regime).unwrap_err();
     assert_eq!(refuse(&eu(), Regime::Uid2), Reason::Gdpr);
     assert_eq!(refuse(&us(), Regime::Euid), Reason::Disabled);
+    assert_eq!(refuse(&Signals::default(), Regime::Euid), Reason::TcfMissing);
     assert_eq!(refuse(&Signals { coppa: true, ..us() }, Regime::Uid2), Reason::Coppa);
     assert_eq!(refuse(&Signals { us_privacy: text("1YYN"), ..us() }, Regime::Uid2), Reason::UsPrivacy);
     assert_eq!(refuse(&Signals { us_privacy: text("x"), ..us() }, Regime::Uid2), Reason::Unparsable);
@@ -365,28 +374,53 @@ fn stored_identities_are_bound_by_everything_else() {
 
 #[test]
 fn an_euid_leg_needs_the_ssp_s_own_consent() {
-    let policy = Policy::default();
     let signals = eu();
-    let verdict = judge(&signals, &policy, Regime::Euid);
-    let leg = |gvl_id| judge_leg(verdict, &signals, &policy, Regime::Euid, gvl_id);
+    let verdict = judge(&signals, rules(), Regime::Euid);
+    let leg = |gvl_id| judge_leg(verdict, &signals, rules(), gvl_id);
     assert!(injects(leg(Some(76))), "consented, purpose 2 by interest");
-    assert_eq!(leg(Some(52)), Verdict::Pass(Reason::TcfPurpose), "no consent");
-    assert_eq!(leg(None), Verdict::Pass(Reason::TcfPurpose));
-    let kept = Verdict::Pass(Reason::Dnt);
-    assert_eq!(judge_leg(kept, &signals, &policy, Regime::Euid, None), kept);
-    let uid2 = judge(&us(), &policy, Regime::Uid2);
-    assert_eq!(judge_leg(uid2, &us(), &policy, Regime::Uid2, None), uid2);
+    let refused = Verdict::Strip(StripWhat::EuidOnly, Reason::TcfPurpose);
+    assert_eq!(leg(Some(52)), refused, "no consent");
+    assert_eq!(leg(None), refused);
+    // Theirs goes from such a leg too, where it would have stayed.
+    let passed = Verdict::Pass(Reason::Dnt);
+    assert_eq!(judge_leg(passed, &signals, rules(), Some(52)), refused);
+    assert_eq!(judge_leg(passed, &signals, rules(), Some(76)), passed);
+    let stripped = Verdict::Strip(StripWhat::All, Reason::Coppa);
+    assert_eq!(judge_leg(stripped, &signals, rules(), None), stripped);
+    // Outside GDPR nobody asks.
+    assert_eq!(judge_leg(passed, &us(), rules(), None), passed);
+    let others = Policy { euid_strip_others: true, strip_scope: StripScope::Uid, ..Policy::default() };
+    let wide = judge_leg(verdict, &signals, Rules { policy: &others, ..rules() }, None);
+    assert_eq!(wide, Verdict::Strip(StripWhat::UidFamily, Reason::TcfPurpose));
 }
 
 #[test]
 fn an_euid_leg_needs_a_basis_for_purpose_2() {
-    let policy = Policy::default();
     let tc = Tc { vendor_interests: Vendors::field(&[21]), ..Tc::default() };
     let signals = Signals { tc_strings: text(tc.text()), ..eu() };
-    let verdict = judge(&signals, &policy, Regime::Euid);
+    let verdict = judge(&signals, rules(), Regime::Euid);
     assert!(injects(verdict));
-    let leg = judge_leg(verdict, &signals, &policy, Regime::Euid, Some(76));
-    assert_eq!(leg, Verdict::Pass(Reason::TcfPurpose));
+    let leg = judge_leg(verdict, &signals, rules(), Some(76));
+    assert_eq!(leg, Verdict::Strip(StripWhat::EuidOnly, Reason::TcfPurpose));
+}
+
+/// With a list from a file, a basis that the vendor does not declare is none, and neither is that of an unlisted vendor.
+#[test]
+fn a_vendor_list_says_which_basis_counts() {
+    let gvl = Gvl::from_json(include_bytes!("../../../fixtures/privacy/gvl.json")).unwrap();
+    let rules = Rules { gvl: &gvl, ..rules() };
+    let all = || Vendors::field(&[21, 52, 76, 99, 100]);
+    let by_interest = Tc { vendors: all(), vendor_interests: all(), ..Tc::default() };
+    let by_consent = Tc { consents: vec![1, 2, 3, 4, 7, 10], interests: vec![], ..by_interest.clone() };
+    for (tc, allowed) in [(by_interest, [76]), (by_consent, [52])] {
+        let signals = Signals { tc_strings: text(tc.text()), ..eu() };
+        let verdict = judge(&signals, rules, Regime::Euid);
+        assert!(injects(verdict));
+        for vendor in [52, 76, 99, 100] {
+            let leg = judge_leg(verdict, &signals, rules, Some(vendor));
+            assert_eq!(injects(leg), allowed.contains(&vendor), "{vendor}");
+        }
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ use super::{Answer, Fault, consent};
 use crate::gateway::{LoginPrivacy, Publisher};
 use crate::identity::{Login, LoginAnswer, Origin};
 use crate::net::body::{ReadError, read_capped};
+use crate::privacy::judge_login;
 use crate::secret::Secret;
 use crate::server::connection::Room;
 use crate::uid2::{DiiError, DiiHash, DiiKind, Email, Phone, Scope};
@@ -72,7 +73,7 @@ pub(super) async fn login(
     let said = LoginPrivacy::from(&body.privacy);
     let tenant = &publisher.settings.identity;
     let identities = &room.gateway().shared().identities;
-    let granted = match consent(publisher, &said) {
+    let granted = match consent(room, publisher, &said, judge_login) {
         Ok(granted) => granted,
         Err(reason) => {
             // What the user says now also ends what an earlier login made.
@@ -89,7 +90,10 @@ pub(super) async fn login(
             return_identity: body.return_identity,
         }),
         LoginAnswer::OptedOut => Ok(Answer::OptedOut),
-        LoginAnswer::InsufficientConsent => Ok(Answer::Denied("tcf_purpose")),
+        LoginAnswer::InsufficientConsent => {
+            identities.logout(tenant, user.as_bytes()).await?;
+            Ok(Answer::Denied("tcf_purpose"))
+        }
     }
 }
 

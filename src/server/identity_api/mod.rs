@@ -11,7 +11,7 @@ use super::connection::Room;
 use super::reply::{self, Reply};
 use crate::gateway::{LoginPrivacy, Peer, Publisher, bearer, denial_label, regime};
 use crate::identity::{Phase, Status, TokenAnswer};
-use crate::privacy::{self, Consent};
+use crate::privacy::{self, Consent, Regime, Rules, Signals};
 use crate::time::UnixMillis;
 use crate::uid2::{AdvertisingToken, Identity, Scope};
 
@@ -106,7 +106,8 @@ async fn token(
     query: Option<&str>,
 ) -> Result<Answer, Fault> {
     let min_ttl = min_ttl(query)?;
-    let consent = match consent(publisher, &LoginPrivacy::default()) {
+    // What the user consented to was asked at login; every auction asks for itself.
+    let consent = match consent(room, publisher, &LoginPrivacy::default(), privacy::judge_stored) {
         Ok(consent) => consent,
         Err(reason) => return Ok(Answer::Denied(reason)),
     };
@@ -132,8 +133,16 @@ fn min_ttl(query: Option<&str>) -> Result<Option<std::time::Duration>, Fault> {
 }
 
 /// May this publisher ask for this user, as far as what was said at login tells?
-fn consent(publisher: &Publisher, said: &LoginPrivacy) -> Result<Consent, &'static str> {
+fn consent(
+    room: &Room,
+    publisher: &Publisher,
+    said: &LoginPrivacy,
+    judge: Judge,
+) -> Result<Consent, &'static str> {
     let settings = &publisher.settings;
-    let regime = regime(settings.identity.scope());
-    privacy::judge_stored(&said.signals(), &settings.policy, regime).map_err(denial_label)
+    let gvl = room.gateway().shared().vendors.current();
+    let rules = Rules { policy: &settings.policy, gvl: &gvl };
+    judge(&said.signals(), rules, regime(settings.identity.scope())).map_err(denial_label)
 }
+
+type Judge = fn(&Signals<'_>, Rules<'_>, Regime) -> Result<Consent, privacy::Reason>;

@@ -11,6 +11,7 @@ use uid2_gateway::app::{App, Running};
 use uid2_gateway::config;
 use uid2_gateway::sandbox::operator::{Operator, Settings as OperatorSettings};
 use uid2_gateway::time::Clock;
+use uid2_gateway::uid2::Scope;
 
 use super::http::{Answer, Http};
 
@@ -55,7 +56,7 @@ impl Plan {
             ("api_keys", format!("api_keys = [\"{key_digest}\"]")),
             ("match", "match = { publisher_ids = [\"8953\"], domains = [\"www.example.com\"] }".into()),
             ("scope", "scope = \"uid2\"".into()),
-            ("operator_key", format!("operator_key = {OPERATOR_KEY:?}")),
+            ("operator_key", format!("operator_key = {:?}", self.operator_key())),
             ("operator_secret", format!("operator_secret = {OPERATOR_SECRET:?}")),
             ("ssps", format!("ssps = [{}]", ids.join(", "))),
         ] {
@@ -63,9 +64,11 @@ impl Plan {
                 publisher.push(line);
             }
         }
+        let euid =
+            if self.is_euid() { format!("euid = {{ urls = [\"{operator}\"] }}") } else { String::new() };
         let mut text = format!(
             "[server]\nlisten = \"127.0.0.1:0\"\nworkers = 1\ndrain_seconds = 0\n{}\n[admin]\nlisten = \"127.0.0.1:0\"\n\
-             [operator]\nurls = [\"{operator}\"]\n{}\n[identity]\n{}\n[store]\n{store}\nencryption_key = {STORE_KEY:?}\n{}\n\
+             [operator]\nurls = [\"{operator}\"]\n{euid}\n{}\n[identity]\n{}\n[store]\n{store}\nencryption_key = {STORE_KEY:?}\n{}\n\
              [[publisher]]\nid = \"acme\"\n{}\n",
             self.server,
             self.operator_lines,
@@ -77,6 +80,18 @@ impl Plan {
             writeln!(text, "[[ssp]]\nid = {id:?}\nurl = \"http://{address}/openrtb2/bid\"\n{lines}").unwrap();
         }
         text
+    }
+}
+
+impl Plan {
+    /// `scope = "euid"` among the publisher's lines: the stack's operator is one of EUID.
+    fn is_euid(&self) -> bool {
+        self.publisher.lines().any(|line| line == "scope = \"euid\"")
+    }
+
+    /// An EUID operator knows the test clients under keys that start with EUID.
+    fn operator_key(&self) -> String {
+        if self.is_euid() { OPERATOR_KEY.replacen("UID2", "EUID", 1) } else { OPERATOR_KEY.to_owned() }
     }
 }
 
@@ -111,7 +126,8 @@ pub(crate) struct Stack {
 
 impl Stack {
     pub(crate) async fn start(plan: &Plan) -> Self {
-        let (operator, operator_address) = operator(OperatorSettings::default()).await;
+        let scope = if plan.is_euid() { Scope::Euid } else { Scope::Uid2 };
+        let (operator, operator_address) = operator(OperatorSettings::mock(scope)).await;
         let url = if plan.operator.is_empty() {
             format!("http://{operator_address}")
         } else {
