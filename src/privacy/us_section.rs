@@ -116,7 +116,7 @@ static LAYOUTS: [Layout; 18] = [
     state(13, Some((32, 6)), 44),                 // Florida
     state(14, Some((32, 6)), 44),                 // Montana
     state(15, Some((38, 6)), 50),                 // Oregon
-    state(16, None, 38),                          // Texas
+    state(16, Some((32, 2)), 40),                 // Texas
     state(17, Some((34, 10)), 50),                // Delaware
     state_with_sensitive_notice(18, (34, 2), 40), // Iowa
     state(19, Some((32, 2)), 40),                 // Nebraska
@@ -154,6 +154,16 @@ mod tests {
                 assert!(UsSection::parse(layout.id, &text).unwrap().child, "{} bit {entry}", layout.id);
             }
         }
+    }
+
+    /// Texas has a known-child entry like its neighbours, so that its modes stand two bits further on than without one.
+    #[test]
+    fn texas_knows_children() {
+        assert!(UsSection::parse(16, &us_section(1, &[(32, 2, 1)])).unwrap().child);
+        let mode = UsSection::parse(16, &us_section(1, &[(40, 2, 1)])).unwrap();
+        assert!(mode.opted_out && !mode.child);
+        let option = UsSection::parse(16, &us_section(1, &[(38, 2, 1)])).unwrap();
+        assert_eq!(option, UsSection::default(), "the opt-out option mode is no opt-out");
     }
 
     #[test]
@@ -195,7 +205,7 @@ mod tests {
 
     #[test]
     fn the_last_field_must_be_whole() {
-        // Texas needs 40 bits, Virginia too: six characters hold 36, seven hold 42.
+        // Texas needs 42 bits, Virginia 40: six characters hold 36, seven hold 42.
         let mut bits = BitWriter::default();
         bits.put(1, 6).put(0, 36);
         for id in [9, 16] {

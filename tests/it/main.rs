@@ -12,6 +12,7 @@ mod cli;
 mod identity_api;
 mod limits;
 mod operator_faults;
+mod privacy;
 mod restart;
 mod scenarios;
 mod sdk;
