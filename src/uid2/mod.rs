@@ -2,6 +2,7 @@
 //!
 //! Source of every format: the UID2 documentation and operator behaviour, cited per item.
 
+pub mod cookie;
 pub mod dii;
 pub mod envelope;
 pub mod hash;

@@ -137,7 +137,12 @@ fn identity(body: &RawValue) -> Result<Identity, WireError> {
     })
 }
 
-fn times(refresh_from: i64, identity_expires: i64, refresh_expires: i64) -> Result<Times, WireError> {
+/// Three times that are in range and in order.
+pub(super) fn times(
+    refresh_from: i64,
+    identity_expires: i64,
+    refresh_expires: i64,
+) -> Result<Times, WireError> {
     let in_range = (1..=MAX_MILLIS).contains(&refresh_from) && refresh_expires <= MAX_MILLIS;
     if !in_range || refresh_from > identity_expires || identity_expires > refresh_expires {
         return Err(WireError::Times);
@@ -150,7 +155,7 @@ fn times(refresh_from: i64, identity_expires: i64, refresh_expires: i64) -> Resu
 }
 
 /// It is sent back as a request body, so it must be one word of text.
-fn is_refresh_token(text: &str) -> bool {
+pub(super) fn is_refresh_token(text: &str) -> bool {
     (1..=MAX_REFRESH_TOKEN_CHARS).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
 }
 

@@ -1,0 +1,59 @@
+//! `encodeURIComponent` and its inverse: how the browser SDK and Prebid write a cookie's value.
+
+use std::fmt::Write;
+
+/// Undoes percent-encoding; `None` where an escape is not complete or the bytes are no UTF-8.
+pub(super) fn decode(value: &[u8]) -> Option<String> {
+    let mut out = Vec::with_capacity(value.len());
+    let mut rest = value;
+    while let [byte, tail @ ..] = rest {
+        rest = tail;
+        if *byte != b'%' {
+            out.push(*byte);
+            continue;
+        }
+        let [high, low, tail @ ..] = rest else { return None };
+        out.push(digit(*high)? << 4 | digit(*low)?);
+        rest = tail;
+    }
+    String::from_utf8(out).ok()
+}
+
+fn digit(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).and_then(|value| u8::try_from(value).ok())
+}
+
+/// As `encodeURIComponent` does.
+pub(super) fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() * 2);
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            write!(out, "%{byte:02X}").expect("a string takes everything");
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encoded_texts_decode() {
+        for text in ["", "{\"a\":1}", "a=b;c, d%", "日本 é\u{0}", "-_.!~*'()"] {
+            assert_eq!(decode(encoded(text).as_bytes()).as_deref(), Some(text));
+        }
+        assert_eq!(encoded("{\"é=\":[1, 2]}"), "%7B%22%C3%A9%3D%22%3A%5B1%2C%202%5D%7D");
+    }
+
+    #[test]
+    fn what_is_not_encoded_stays_and_what_is_broken_is_refused() {
+        assert_eq!(decode(b"{\"a+b\":1}").as_deref(), Some("{\"a+b\":1}"));
+        assert_eq!(decode(b"%7b%7D").as_deref(), Some("{}"));
+        for broken in [&b"%"[..], b"%7", b"%zz", b"a%", b"%ff", b"\xff"] {
+            assert_eq!(decode(broken), None, "{}", broken.escape_ascii());
+        }
+    }
+}
