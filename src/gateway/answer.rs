@@ -6,65 +6,75 @@ use super::Leg;
 use super::admit::Admitted;
 use super::fanout::Replied;
 use super::outcome::{Answer, Outcome};
-use crate::openrtb::response::{self, MergeContext, ReplyVerdict};
-use crate::ssp::{SspOutcome, SspReply};
+use crate::openrtb::Limits;
+use crate::openrtb::response::{self, Glance, MergeContext, ReplyVerdict};
+use crate::ssp::SspOutcome;
 
-/// Turns what came back into one answer and counts every leg's outcome.
-pub(super) fn answer(admitted: &Admitted, legs: &[Leg], replies: Vec<Replied>, waited: Duration) -> Outcome {
-    let publisher = admitted.publisher.index;
+/// Turns what came back into one answer. Every reply gets its verdict and its final outcome, and is counted.
+pub(super) fn answer(
+    admitted: &Admitted,
+    (legs, limits): (&[Leg], Limits),
+    mut replies: Vec<Replied>,
+    waited: Duration,
+) -> Outcome {
     let answer = if admitted.publisher.settings.ssps.len() == 1 {
-        replies.into_iter().next().map_or(Answer::NoBid, |replied| passed(legs, replied))
+        replies.first_mut().map_or(Answer::NoBid, |replied| passed(replied, limits))
     } else {
-        merged(admitted, legs, &replies)
+        merged(admitted, limits, &mut replies)
     };
-    Outcome { publisher, answer, waited }
+    for replied in &replies {
+        count(legs, replied);
+    }
+    Outcome { publisher: admitted.publisher.index, answer, waited }
 }
 
-/// One SSP: a 2xx answer passes byte for byte, anything else is no bid.
-fn passed(legs: &[Leg], replied: Replied) -> Answer {
-    let Replied { ssp, reply } = replied;
-    if reply.outcome != SspOutcome::Bid {
-        count(legs, ssp, reply.outcome, &reply);
+/// One SSP: a 2xx answer passes byte for byte, an empty one too; anything else is no bid.
+fn passed(replied: &mut Replied, limits: Limits) -> Answer {
+    if !replied.reply.passes() {
         return Answer::NoBid;
     }
-    // What cannot be read passes all the same, but the SSP is not counted as healthy.
-    let outcome = match response::has_bids(&reply.body) {
-        Some(true) => SspOutcome::Bid,
-        Some(false) => SspOutcome::NoBid,
-        None => SspOutcome::Invalid,
-    };
-    count(legs, ssp, outcome, &reply);
-    let bid = outcome == SspOutcome::Bid;
-    Answer::Passed { status: reply.status, headers: reply.headers, body: reply.body, bid }
+    if replied.reply.outcome == SspOutcome::Bid {
+        // What cannot be read passes all the same, but the SSP is not counted as healthy.
+        replied.judged(match response::glance(&replied.reply.body, limits) {
+            Some(Glance { bids: 0, nbr, .. }) => ReplyVerdict::NoBid { nbr },
+            Some(Glance { bids, .. }) => {
+                ReplyVerdict::Bid { bids, dropped: 0, id_missing: false, typed_error: false }
+            }
+            None => ReplyVerdict::Invalid("json"),
+        });
+    }
+    let reply = &replied.reply;
+    Answer::Passed {
+        status: reply.status,
+        headers: reply.headers.clone(),
+        body: reply.body.clone(),
+        bid: reply.outcome == SspOutcome::Bid,
+    }
 }
 
 /// Several SSPs: accepted seatbids in configured order, whatever order the answers arrived in.
-fn merged(admitted: &Admitted, legs: &[Leg], replies: &[Replied]) -> Answer {
-    let bidding: Vec<&Replied> = replies.iter().filter(|r| r.reply.outcome == SspOutcome::Bid).collect();
-    for replied in replies.iter().filter(|r| r.reply.outcome != SspOutcome::Bid) {
-        count(legs, replied.ssp, replied.reply.outcome, &replied.reply);
-    }
+fn merged(admitted: &Admitted, limits: Limits, replies: &mut [Replied]) -> Answer {
+    let mut bidding: Vec<&mut Replied> =
+        replies.iter_mut().filter(|replied| replied.reply.outcome == SspOutcome::Bid).collect();
     if bidding.is_empty() {
         return Answer::NoBid;
     }
     let imp_ids = admitted.request.imp_ids();
     let cur = admitted.request.first_cur();
-    let context = MergeContext { id_raw: admitted.request.id_raw(), imp_ids: &imp_ids, cur: cur.as_deref() };
-    let bodies: Vec<&[u8]> = bidding.iter().map(|r| r.reply.body.as_ref()).collect();
+    let id_raw = admitted.request.id_raw();
+    let context = MergeContext { id_raw, imp_ids: &imp_ids, cur: cur.as_deref(), limits };
+    let bodies: Vec<&[u8]> = bidding.iter().map(|replied| replied.reply.body.as_ref()).collect();
     let merged = response::merge(&context, &bodies);
-    for (replied, verdict) in bidding.iter().zip(&merged.verdicts) {
-        let outcome = match verdict {
-            ReplyVerdict::Bid { .. } => SspOutcome::Bid,
-            ReplyVerdict::NoBid => SspOutcome::NoBid,
-            ReplyVerdict::Invalid(_) => SspOutcome::Invalid,
-        };
-        count(legs, replied.ssp, outcome, &replied.reply);
+    for (replied, verdict) in bidding.iter_mut().zip(merged.verdicts) {
+        replied.judged(verdict);
     }
     merged.body.map_or(Answer::NoBid, Answer::Merged)
 }
 
-fn count(legs: &[Leg], ssp: usize, outcome: SspOutcome, reply: &SspReply) {
-    if let Some(leg) = legs.get(ssp) {
-        leg.client.metrics().count(outcome, reply.elapsed);
+fn count(legs: &[Leg], replied: &Replied) {
+    let Some(leg) = legs.get(replied.ssp) else { return };
+    leg.client.metrics().count(replied.reply.outcome, replied.reply.elapsed);
+    if let Some(ReplyVerdict::Bid { dropped: dropped @ 1.., .. }) = replied.verdict {
+        leg.client.metrics().bids_dropped(dropped);
     }
 }

@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 
 use super::Leg;
 use super::inject::{Call, Outgoing, OutgoingLeg};
+use crate::openrtb::response::ReplyVerdict;
 use crate::ssp::{SspOutcome, SspReply};
 use crate::time::Clock;
 
@@ -16,6 +17,20 @@ pub(super) struct Replied {
     pub ssp: usize,
     /// What it answered.
     pub reply: SspReply,
+    /// What its body is worth, once that has been looked into.
+    pub verdict: Option<ReplyVerdict>,
+}
+
+impl Replied {
+    /// Notes what the body is worth; the outcome follows from it.
+    pub(super) fn judged(&mut self, verdict: ReplyVerdict) {
+        self.reply.outcome = match verdict {
+            ReplyVerdict::Bid { .. } => SspOutcome::Bid,
+            ReplyVerdict::NoBid { .. } => SspOutcome::NoBid,
+            ReplyVerdict::Invalid(_) => SspOutcome::Invalid,
+        };
+        self.verdict = Some(verdict);
+    }
 }
 
 /// Calls every leg on this thread. One leg is awaited in place: no list, no extra wake-ups.
@@ -31,12 +46,13 @@ pub(super) async fn fanout(legs: &[Leg], outgoing: Outgoing) -> Vec<Replied> {
 }
 
 async fn one(legs: &[Leg], leg: OutgoingLeg) -> Replied {
+    let ssp = leg.ssp;
     let reply = match (legs.get(leg.ssp), leg.call) {
         (Some(target), Some(call)) => ask(target, call).await,
         // Too little time was left to ask at all.
         _ => SspReply::without_answer(SspOutcome::Limit, Duration::ZERO),
     };
-    Replied { ssp: leg.ssp, reply }
+    Replied { ssp, reply, verdict: None }
 }
 
 /// An SSP that was asked is counted, even when the caller goes away before it answers.

@@ -83,7 +83,7 @@ impl Gateway {
         let asked = Clock::monotonic();
         let replies = fanout::fanout(&self.legs, outgoing).await;
         let waited = decision.waited + Clock::monotonic().saturating_duration_since(asked);
-        Ok(answer::answer(&admitted, &self.legs, replies, waited))
+        Ok(answer::answer(&admitted, (&self.legs, self.shared.limits), replies, waited))
     }
 
     /// What all threads share.

@@ -26,7 +26,7 @@ fn number(style: Style) -> impl Strategy<Value = String> {
 }
 
 /// A JSON string, quotes included.
-fn string(style: Style) -> impl Strategy<Value = String> {
+pub(super) fn string(style: Style) -> impl Strategy<Value = String> {
     let mut parts =
         vec!["a", "zz", "0", "é", "日本", "😀", r#"\""#, r"\\", r"\/", r"\n", r"\u00e9", r"\ud83d\ude00"];
     parts.extend(["uid", "{", "}", "[", "]", ",", ":", " ", "abcdefghijklmnop"]);
@@ -60,7 +60,7 @@ pub(super) fn value(style: Style) -> BoxedStrategy<String> {
     .boxed()
 }
 
-fn array(elements: impl Strategy<Value = Vec<String>>) -> impl Strategy<Value = String> {
+pub(super) fn array(elements: impl Strategy<Value = Vec<String>>) -> impl Strategy<Value = String> {
     (elements, space(), space()).prop_map(|(elements, before, after)| {
         format!("[{before}{}{after}]", elements.join(&format!("{after},{before}")))
     })
@@ -77,7 +77,7 @@ fn object(members: impl Strategy<Value = Vec<(String, String)>>) -> impl Strateg
 type Members = BoxedStrategy<Vec<(String, String)>>;
 
 /// An object with these members, in any order, among others that nobody reads.
-fn object_of(
+pub(super) fn object_of(
     style: Style,
     members: Vec<(&'static str, BoxedStrategy<String>, bool)>,
 ) -> BoxedStrategy<String> {

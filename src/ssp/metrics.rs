@@ -13,6 +13,7 @@ use crate::telemetry::{Registry, RegistryError, buckets};
 pub struct Metrics {
     requests: IntCounterVec,
     duration: HistogramVec,
+    dropped: IntCounterVec,
     inflight: IntGaugeVec,
     connections: IntGaugeVec,
 }
@@ -25,6 +26,11 @@ impl Metrics {
         Ok(Self {
             requests: registry.counters("ssp_requests_total", requests, &["ssp", "outcome"])?,
             duration: registry.histograms("ssp_duration_seconds", duration, &["ssp"], buckets::PARTNER)?,
+            dropped: registry.counters(
+                "ssp_bids_dropped_total",
+                "Bids left out of a merged answer: unknown imp, no id or price, a duplicate, a group not whole.",
+                &["ssp"],
+            )?,
             inflight: registry.gauges(
                 "ssp_inflight",
                 "Bid requests at SSPs without an answer yet.",
@@ -39,6 +45,7 @@ impl Metrics {
         SspMetrics(Arc::new(Bound {
             requests: SspOutcome::ALL.map(|outcome| self.requests.with_label_values(&[id, outcome.as_str()])),
             duration: self.duration.with_label_values(&[id]),
+            dropped: self.dropped.with_label_values(&[id]),
             inflight: self.inflight.with_label_values(&[id]),
             connections: self.connections.with_label_values(&[id]),
         }))
@@ -53,6 +60,7 @@ pub struct SspMetrics(Arc<Bound>);
 struct Bound {
     requests: [IntCounter; SspOutcome::ALL.len()],
     duration: Histogram,
+    dropped: IntCounter,
     inflight: IntGauge,
     connections: IntGauge,
 }
@@ -64,6 +72,11 @@ impl SspMetrics {
         if outcome.was_asked() {
             self.0.duration.observe(elapsed.as_secs_f64());
         }
+    }
+
+    /// Counts bids that were left out of a merged answer.
+    pub fn bids_dropped(&self, bids: usize) {
+        self.0.dropped.inc_by(u64::try_from(bids).unwrap_or(u64::MAX));
     }
 
     pub(super) fn inflight(&self) -> IntGauge {

@@ -120,6 +120,11 @@ impl SspReply {
         Self { outcome, status: 0, headers: HeaderMap::new(), body: Bytes::new(), elapsed }
     }
 
+    /// Whether it is a 2xx answer that can be used as it is.
+    pub fn passes(&self) -> bool {
+        matches!(self.outcome, SspOutcome::Bid | SspOutcome::NoBid) && self.status != 0
+    }
+
     pub(super) fn of(exchanged: Result<Response<Bytes>, PoolError>, elapsed: Duration) -> Self {
         match exchanged {
             Ok(answer) => Self::of_answer(answer, elapsed),

@@ -11,6 +11,7 @@ mod bytes;
 mod cli;
 mod identity_api;
 mod limits;
+mod merge;
 mod operator_faults;
 mod privacy;
 mod restart;

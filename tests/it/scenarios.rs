@@ -105,21 +105,27 @@ struct Reply {
     headers: BTreeMap<String, String>,
     json: Option<Box<RawValue>>,
     text: Option<String>,
+    /// The body goes out as gzip.
+    gzip: bool,
     delay_ms: u64,
 }
 
 impl Default for Reply {
     fn default() -> Self {
-        Self { status: 204, headers: BTreeMap::new(), json: None, text: None, delay_ms: 0 }
+        Self { status: 204, headers: BTreeMap::new(), json: None, text: None, gzip: false, delay_ms: 0 }
     }
 }
 
-/// `${TOKEN}` stands for an advertising token, `${TMAX}` for a number; everything else must be equal byte for byte.
+/// `${TOKEN}` stands for an advertising token, `${TMAX}` for a whole number, `${NUMBER}` for any; everything else must be
+/// equal byte for byte.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Expect {
     json: Option<Box<RawValue>>,
     text: Option<String>,
+    /// The body must come as gzip.
+    #[serde(default)]
+    gzip: bool,
     #[serde(default)]
     headers: BTreeMap<String, Option<String>>,
 }
@@ -132,6 +138,9 @@ struct Outcome {
     headers: BTreeMap<String, Option<String>>,
     json: Option<Box<RawValue>>,
     text: Option<String>,
+    /// The body must come as gzip.
+    #[serde(default)]
+    gzip: bool,
     /// Members that a problem or status body must hold.
     #[serde(default)]
     members: BTreeMap<String, Value>,
@@ -188,7 +197,13 @@ fn script(reply: &Reply) -> Script {
     if !body.is_empty() && !reply.headers.contains_key("content-type") {
         headers.push(("content-type".into(), "application/json".into()));
     }
-    Script { status: reply.status, headers, body: body.into(), delay: Duration::from_millis(reply.delay_ms) }
+    let mut body = Bytes::from(body);
+    if reply.gzip {
+        headers.push(("content-encoding".into(), "gzip".into()));
+        body = zipped(&body);
+    }
+    let delay = Duration::from_millis(reply.delay_ms);
+    Script { status: reply.status, headers, body, delay, turn: None }
 }
 
 async fn prepare(stack: &Stack, step: &Before, name: &str) {
@@ -232,14 +247,34 @@ async fn send(stack: &Stack, inbound: &Inbound) -> crate::support::http::Answer 
     stack.http.send(method, (stack.data, &inbound.path), &headers, body).await
 }
 
+/// The body, inflated where it must be gzip.
+fn plain(name: &str, gzip: bool, headers: &http::HeaderMap, body: &Bytes) -> String {
+    let coding = headers.get("content-encoding").map(|value| value.to_str().unwrap());
+    if !gzip {
+        assert_eq!(coding, None, "{name}: content coding");
+        return String::from_utf8(body.to_vec()).unwrap();
+    }
+    assert_eq!(coding, Some("gzip"), "{name}: content coding");
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(body.as_ref()), &mut text).unwrap();
+    text
+}
+
+fn zipped(body: &[u8]) -> Bytes {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(&mut encoder, body).unwrap();
+    encoder.finish().unwrap().into()
+}
+
 fn check_outcome(name: &str, expected: &Outcome, answer: &crate::support::http::Answer) {
     assert_eq!(answer.status, expected.status, "{name}: {answer:?}");
+    let text = plain(name, expected.gzip, &answer.headers, &answer.body);
     for (header, value) in &expected.headers {
         let got = answer.headers.get(header).map(|v| v.to_str().unwrap());
         assert_eq!(got, value.as_deref(), "{name}: header {header}");
     }
     if let Some(body) = bytes_of(expected.json.as_deref(), expected.text.as_ref()) {
-        assert_eq!(answer.text(), body, "{name}: body");
+        assert!(fits(&body, &text), "{name}:\nexpected {body}\nanswered {text}");
     }
     for (member, value) in &expected.members {
         assert_eq!(
@@ -257,9 +292,9 @@ fn check_received(name: &str, expected: Option<&Expect>, received: &[Received]) 
         return;
     };
     assert_eq!(received.len(), 1, "{name}: calls");
-    let body = std::str::from_utf8(&received[0].body).unwrap();
+    let body = plain(name, expected.gzip, &received[0].headers, &received[0].body);
     if let Some(template) = bytes_of(expected.json.as_deref(), expected.text.as_ref()) {
-        assert!(fits(&template, body), "{name}:\nexpected {template}\nreceived {body}");
+        assert!(fits(&template, &body), "{name}:\nexpected {template}\nreceived {body}");
     }
     for (header, value) in &expected.headers {
         let got = received[0].headers.get(header).map(|v| v.to_str().unwrap());
@@ -267,13 +302,17 @@ fn check_received(name: &str, expected: Option<&Expect>, received: &[Received]) 
     }
 }
 
-/// Byte equality with two kinds of holes.
+/// Byte equality with three kinds of holes.
 fn fits(template: &str, text: &str) -> bool {
-    let next = ["${TOKEN}", "${TMAX}"].iter().filter_map(|hole| Some((template.find(hole)?, *hole))).min();
+    let next = ["${TOKEN}", "${TMAX}", "${NUMBER}"]
+        .iter()
+        .filter_map(|hole| Some((template.find(hole)?, *hole)))
+        .min();
     let Some((at, hole)) = next else { return template == text };
     let Some(rest) = text.strip_prefix(&template[..at]) else { return false };
     let filling = |c: char| match hole {
         "${TOKEN}" => c.is_ascii_alphanumeric() || matches!(c, '-' | '_'),
+        "${NUMBER}" => c.is_ascii_digit() || c == '.',
         _ => c.is_ascii_digit(),
     };
     let length = rest.find(|c| !filling(c)).unwrap_or(rest.len());
@@ -310,5 +349,7 @@ fn templates_fit_only_what_they_say() {
     assert!(fits(r#"{"id":"${TOKEN}","t":${TMAX}}"#, &format!(r#"{{"id":"{token}","t":12}}"#)));
     assert!(!fits(r#"{"id":"${TOKEN}"}"#, r#"{"id":"short"}"#));
     assert!(!fits("{\"t\":${TMAX}}", "{\"t\":x}"));
+    assert!(!fits("{\"t\":${TMAX}}", "{\"t\":1.5}"));
+    assert!(fits("{\"t\":${NUMBER}}", "{\"t\":1.5}"));
     assert!(!fits("{}", "{} "));
 }

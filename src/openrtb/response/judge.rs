@@ -6,7 +6,6 @@ use std::collections::HashSet;
 use openrtb::current::BidResponse;
 
 use super::super::changes::{Change, Changes};
-use super::super::scan::Kind;
 use super::reply::{Currency, RawBid, Reply, Seat};
 use super::{DEFAULT_CURRENCY, MergeContext, ReplyVerdict, target_currency};
 
@@ -66,7 +65,7 @@ impl<'a> Judge<'a> {
     pub(super) fn judge(&self, reply: &Reply<'_>) -> (ReplyVerdict, Accepted) {
         let refused = |why| (ReplyVerdict::Invalid(why), Accepted::default());
         if reply.bids().next().is_none() {
-            return (ReplyVerdict::NoBid, Accepted::default());
+            return (ReplyVerdict::NoBid { nbr: reply.nbr() }, Accepted::default());
         }
         if reply.id().is_some_and(|id| !same_string(id, self.context.id_raw)) {
             return refused("id");
@@ -80,7 +79,8 @@ impl<'a> Judge<'a> {
             0 => refused("bids"),
             bids => {
                 let dropped = reply.bids().count() - bids;
-                (ReplyVerdict::Bid { bids, dropped, typed_error: typed.is_none() }, accepted)
+                let (id_missing, typed_error) = (reply.id().is_none(), typed.is_none());
+                (ReplyVerdict::Bid { bids, dropped, id_missing, typed_error }, accepted)
             }
         }
     }
@@ -91,6 +91,8 @@ impl<'a> Judge<'a> {
         for (nth, seat) in reply.seats.iter().enumerate() {
             let typed = typed.and_then(|response| response.seat_bid.get(nth));
             let offers = seat.bids.iter().enumerate().map(|(nth, bid)| match typed {
+                // serde reads a struct from an array too.
+                _ if !bid.is_object => None,
                 Some(typed) => typed.bid.get(nth).map(Offer::of_typed),
                 None => Offer::of_raw(reply, bid),
             });
@@ -149,9 +151,8 @@ impl<'a> Offer<'a> {
     }
 
     fn of_raw(reply: &Reply<'a>, bid: &RawBid) -> Option<Self> {
-        let price = bid.price.filter(|price| price.kind == Kind::Number)?;
-        let price = std::str::from_utf8(price.span.of(reply.body)).ok()?.parse().ok()?;
-        Some(Self { id: reply.string(bid.id?)?, impid: reply.string(bid.impid?)?, price })
+        let price = reply.number(bid.price?)?;
+        Some(Self { id: reply.exact(bid.id?)?, impid: reply.exact(bid.impid?)?, price })
     }
 
     /// It has an id, an imp of the request, and a finite price of 0 or more. `crid` and a price above 0 are not

@@ -4,6 +4,7 @@
 //! SSP, byte for byte, in the order the SSPs are configured in (OpenRTB 2.6 §4.2). A seatbid is re-written only where
 //! a bid in it has to go. Two seatbids of one seat stay two: their `group` and `ext` differ.
 
+mod annex;
 mod judge;
 mod reply;
 
@@ -11,8 +12,10 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
+pub use self::annex::with_ext_member;
 use self::judge::{Accepted, Judge};
 use self::reply::{Currency, Reply};
+use super::Limits;
 
 /// What the replies answer to.
 #[derive(Clone, Copy)]
@@ -23,6 +26,8 @@ pub struct MergeContext<'a> {
     pub imp_ids: &'a [Cow<'a, str>],
     /// The first of its `cur`; the response is in it, else in USD.
     pub cur: Option<&'a str>,
+    /// Bounds of the scan.
+    pub limits: Limits,
 }
 
 /// What a reply is worth.
@@ -32,13 +37,18 @@ pub enum ReplyVerdict {
     Bid {
         /// Bids accepted.
         bids: usize,
-        /// Bids refused: unknown imp, no id, no price of 0 or more, or a duplicate.
+        /// Bids refused: no object, unknown imp, no id, no price of 0 or more, a duplicate, or a group not whole.
         dropped: usize,
+        /// It does not say which request it answers; taken at its word all the same.
+        id_missing: bool,
         /// Valid JSON, but not of OpenRTB's types; judged by what we need alone.
         typed_error: bool,
     },
     /// It has no bids.
-    NoBid,
+    NoBid {
+        /// Its reason (OpenRTB list "No-Bid Reason Codes"), if it gives one.
+        nbr: Option<i32>,
+    },
     /// It cannot be used: `json`, `id`, `cur` or `bids` (every bid was refused).
     Invalid(&'static str),
 }
@@ -52,9 +62,21 @@ pub struct Merged {
     pub verdicts: Vec<ReplyVerdict>,
 }
 
-/// Whether a response has any bid at all; `None` when it is not readable. It is not judged further.
-pub fn has_bids(body: &[u8]) -> Option<bool> {
-    Reply::read(body).ok().map(|reply| reply.bids().next().is_some())
+/// What stands in a response, whatever it is worth.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Glance<'a> {
+    /// Bids.
+    pub bids: usize,
+    /// `nbr`, if it is an integer.
+    pub nbr: Option<i32>,
+    /// `bidid` as written, if it is a string.
+    pub bidid: Option<&'a [u8]>,
+}
+
+/// Looks into a response that is not judged; `None` when it is not readable.
+pub fn glance(body: &[u8], limits: Limits) -> Option<Glance<'_>> {
+    let reply = Reply::read(body, limits).ok()?;
+    Some(Glance { bids: reply.bids().count(), nbr: reply.nbr(), bidid: reply.bidid() })
 }
 
 /// Merges the replies, whole bodies, given in the order their seatbids are to have.
@@ -63,7 +85,7 @@ pub fn merge(context: &MergeContext<'_>, replies: &[&[u8]]) -> Merged {
     let mut verdicts = Vec::with_capacity(replies.len());
     let mut bidding = Vec::with_capacity(replies.len());
     for body in replies {
-        let Ok(reply) = Reply::read(body) else {
+        let Ok(reply) = Reply::read(body, context.limits) else {
             verdicts.push(ReplyVerdict::Invalid("json"));
             continue;
         };
@@ -124,5 +146,9 @@ fn target_currency<'a>(context: &MergeContext<'a>) -> &'a str {
     context.cur.filter(|cur| !cur.is_empty()).unwrap_or(DEFAULT_CURRENCY)
 }
 
+#[cfg(test)]
+mod oracle;
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

@@ -15,6 +15,7 @@ pub(super) struct Reply<'a> {
     cur: Option<Value>,
     bidid: Option<Value>,
     customdata: Option<Value>,
+    nbr: Option<Value>,
     pub seats: Vec<Seat>,
 }
 
@@ -32,37 +33,39 @@ pub(super) enum Currency<'a> {
 /// A seatbid.
 pub(super) struct Seat {
     pub span: Span,
-    /// `group` is 1: its imps are won or lost together.
+    /// `group` is 1, however that is written: its imps are won or lost together.
     pub group: bool,
     /// The array `bid`; without it there are no bids.
     pub list: Container,
     pub bids: Vec<RawBid>,
 }
 
-/// A bid, with what we need of it.
+/// An element of `bid`, with what we need of it; of one that is no object, nothing.
 #[derive(Default)]
 pub(super) struct RawBid {
     pub span: Span,
+    pub is_object: bool,
     pub id: Option<Value>,
     pub impid: Option<Value>,
     pub price: Option<Value>,
 }
 
-const ROOT: [Known; 5] = [
+const ROOT: [Known; 6] = [
     known("id", "id"),
     known("seatbid", "seatbid"),
     known("cur", "cur"),
     known("bidid", "bidid"),
     known("customdata", "customdata"),
+    known("nbr", "nbr"),
 ];
 const SEAT: [Known; 2] = [known("bid", "seatbid.bid"), known("group", "seatbid.group")];
 const BID: [Known; 3] =
     [known("id", "seatbid.bid.id"), known("impid", "seatbid.bid.impid"), known("price", "seatbid.bid.price")];
 
 impl<'a> Reply<'a> {
-    /// Reads a response.
-    pub(super) fn read(body: &'a [u8]) -> Result<Self, ScanError> {
-        let mut scanner = Scanner::new(body, Limits::default())?;
+    /// Reads a response. What stands twice among the members we read is refused: which of the two would count?
+    pub(super) fn read(body: &'a [u8], limits: Limits) -> Result<Self, ScanError> {
+        let mut scanner = Scanner::new(body, limits)?;
         let mut reply = Self { body, ..Self::default() };
         open(&mut scanner, Kind::Object)?;
         let mut root = scanner.object()?;
@@ -76,6 +79,7 @@ impl<'a> Reply<'a> {
                 "id" => reply.id = value,
                 "cur" => reply.cur = value,
                 "bidid" => reply.bidid = value,
+                "nbr" => reply.nbr = value,
                 _ => reply.customdata = value,
             }
         }
@@ -123,10 +127,38 @@ impl<'a> Reply<'a> {
         self.customdata.filter(|value| value.kind == Kind::String).map(|value| value.span.of(self.body))
     }
 
+    /// `nbr`, if it is an integer.
+    pub(super) fn nbr(&self) -> Option<i32> {
+        let nbr = self.nbr.filter(|value| value.kind == Kind::Number)?;
+        std::str::from_utf8(nbr.span.of(self.body)).ok()?.parse().ok()
+    }
+
+    /// The value as a number; huge ones are infinite.
+    pub(super) fn number(&self, value: Value) -> Option<f64> {
+        number(value, self.body)
+    }
+
+    /// The value as a string, to be told apart from others: one with half a surrogate pair, which reads like any other
+    /// such half, is its own spelling.
+    pub(super) fn exact(&self, value: Value) -> Option<Cow<'a, str>> {
+        let text = value.text()?;
+        if !text.escaped {
+            return Some(text.decode(self.body));
+        }
+        let quoted = text.quoted(self.body);
+        let spelling = || std::str::from_utf8(quoted).ok().map(Cow::Borrowed);
+        serde_json::from_slice(quoted).ok().map(Cow::Owned).or_else(spelling)
+    }
+
     /// The value as a string.
     pub(super) fn string(&self, value: Value) -> Option<Cow<'a, str>> {
         value.text().map(|text| text.decode(self.body))
     }
+}
+
+fn number(value: Value, body: &[u8]) -> Option<f64> {
+    let text = Some(value.span.of(body)).filter(|_| value.kind == Kind::Number)?;
+    std::str::from_utf8(text).ok()?.parse().ok()
 }
 
 /// The next value has to be of this kind.
@@ -142,7 +174,7 @@ fn seat(scanner: &mut Scanner<'_>) -> Result<Seat, ScanError> {
     while let Some(key) = scanner.next_member(&mut object, &SEAT)? {
         if key.path == "seatbid.group" {
             let value = scanner.value()?;
-            seat.group = scanner.bytes(value.span) == b"1";
+            seat.group = number(value, scanner.text()) == Some(1.0);
         } else if scanner.kind()? == Kind::Null {
             scanner.value()?;
         } else {
@@ -164,10 +196,13 @@ fn bids(scanner: &mut Scanner<'_>, seat: &mut Seat) -> Result<(), ScanError> {
     Ok(())
 }
 
+/// A bid that is no object costs itself, not the whole response.
 fn bid(scanner: &mut Scanner<'_>) -> Result<RawBid, ScanError> {
-    open(scanner, Kind::Object)?;
+    if scanner.kind()? != Kind::Object {
+        return Ok(RawBid { span: scanner.value()?.span, ..RawBid::default() });
+    }
     let start = scanner.position();
-    let mut bid = RawBid::default();
+    let mut bid = RawBid { is_object: true, ..RawBid::default() };
     let mut object = scanner.object()?;
     while let Some(key) = scanner.next_member(&mut object, &BID)? {
         let value = Some(scanner.value()?);

@@ -9,7 +9,7 @@ fn imps() -> [Cow<'static, str>; 2] {
 }
 
 fn merged(cur: Option<&str>, bodies: &[&str]) -> Merged {
-    let context = MergeContext { id_raw: REQUEST_ID, imp_ids: &imps(), cur };
+    let context = MergeContext { id_raw: REQUEST_ID, imp_ids: &imps(), cur, limits: Limits::default() };
     let replies: Vec<_> = bodies.iter().map(|body| body.as_bytes()).collect();
     merge(&context, &replies)
 }
@@ -19,7 +19,7 @@ fn text(merged: &Merged) -> &str {
 }
 
 fn bid(bids: usize, dropped: usize) -> ReplyVerdict {
-    ReplyVerdict::Bid { bids, dropped, typed_error: false }
+    ReplyVerdict::Bid { bids, dropped, id_missing: false, typed_error: false }
 }
 
 #[test]
@@ -49,7 +49,10 @@ fn another_id_is_invalid_and_a_missing_one_is_not() {
     assert_eq!(verdict(r#""id":"r2","#), ReplyVerdict::Invalid("id"));
     assert_eq!(verdict(r#""id":1,"#), ReplyVerdict::Invalid("id"));
     for members in ["", r#""id":null,"#] {
-        assert_eq!(verdict(members), ReplyVerdict::Bid { bids: 1, dropped: 0, typed_error: true });
+        assert_eq!(
+            verdict(members),
+            ReplyVerdict::Bid { bids: 1, dropped: 0, id_missing: true, typed_error: true }
+        );
     }
 }
 
@@ -123,7 +126,10 @@ fn a_bid_needs_id_impid_and_a_finite_price() {
 fn what_only_fails_the_types_is_passed_on_and_noted() {
     let seat = r#"{"bid":[{"id":"b","impid":"1","price":1,"w":-1,"cat":"IAB1"}]}"#;
     let out = merged(None, &[&format!(r#"{{"id":"r1","seatbid":[{seat}]}}"#)]);
-    assert_eq!(out.verdicts, [ReplyVerdict::Bid { bids: 1, dropped: 0, typed_error: true }]);
+    assert_eq!(
+        out.verdicts,
+        [ReplyVerdict::Bid { bids: 1, dropped: 0, id_missing: false, typed_error: true }]
+    );
     assert_eq!(text(&out), format!(r#"{{"id":"r1","seatbid":[{seat}]}}"#));
 }
 
@@ -165,22 +171,122 @@ fn bidid_and_customdata_only_when_they_are_unambiguous() {
     assert_eq!(text(&out), format!(r#"{{"id":"r1","seatbid":[{SEAT},{SEAT}]}}"#));
 }
 
+fn glanced(body: &str) -> Option<Glance<'_>> {
+    glance(body.as_bytes(), Limits::default())
+}
+
 #[test]
 fn no_bid_shapes() {
-    for body in [
-        "{}",
-        r#"{"id":"r1"}"#,
-        r#"{"id":"r1","seatbid":[]}"#,
-        r#"{"id":"other","seatbid":null,"nbr":5}"#,
-        r#"{"id":"r1","seatbid":[{"bid":[]},{}]}"#,
+    for (body, nbr) in [
+        ("{}", None),
+        (r#"{"id":"r1"}"#, None),
+        (r#"{"id":"r1","seatbid":[]}"#, None),
+        (r#"{"id":"other","seatbid":null,"nbr":5}"#, Some(5)),
+        (r#"{"nbr":"5"}"#, None),
+        (r#"{"nbr":1e9}"#, None),
+        (r#"{"nbr":-1}"#, Some(-1)),
+        (r#"{"id":"r1","seatbid":[{"bid":[]},{},{"bid":null}]}"#, None),
     ] {
-        assert_eq!(merged(None, &[body]).verdicts, [ReplyVerdict::NoBid], "{body}");
-        assert_eq!(has_bids(body.as_bytes()), Some(false));
+        assert_eq!(merged(None, &[body]).verdicts, [ReplyVerdict::NoBid { nbr }], "{body}");
+        assert_eq!(glanced(body), Some(Glance { bids: 0, nbr, bidid: None }));
     }
     for body in ["", "[]", "{", "{} x", r#"{"seatbid":{}}"#, r#"{"seatbid":[1]}"#, r#"{"id":"a","id":"b"}"#] {
         assert_eq!(merged(None, &[body]).verdicts, [ReplyVerdict::Invalid("json")], "{body}");
-        assert_eq!(has_bids(body.as_bytes()), None);
+        assert_eq!(glanced(body), None);
     }
-    assert_eq!(has_bids(reply("").as_bytes()), Some(true));
+    let rich = reply(r#""nbr":2,"bidid":"x","#);
+    assert_eq!(glanced(&rich), Some(Glance { bids: 1, nbr: Some(2), bidid: Some(br#""x""#) }));
     assert!(merged(None, &[]).body.is_none());
+}
+
+#[test]
+fn a_reason_for_not_bidding_does_not_outlive_a_bid() {
+    let out = merged(None, &[&reply(r#""id":"r1","nbr":2,"#), r#"{"nbr":3}"#]);
+    assert_eq!(text(&out), format!(r#"{{"id":"r1","seatbid":[{SEAT}]}}"#));
+}
+
+#[test]
+fn a_bid_that_is_no_object_costs_only_itself() {
+    let good = r#"{"id":"g","impid":"1","price":2}"#;
+    for odd in ["5", "null", "[]", r#""x""#, r#"["a","1",1.0]"#, "{}"] {
+        let out = merged(None, &[&format!(r#"{{"id":"r1","seatbid":[{{"bid":[{odd},{good}]}}]}}"#)]);
+        assert_eq!(text(&out), format!(r#"{{"id":"r1","seatbid":[{{"bid":[{good}]}}]}}"#), "{odd}");
+    }
+}
+
+#[test]
+fn a_group_is_one_however_its_number_is_written() {
+    for (group, whole) in
+        [("1", true), ("1.0", true), ("10e-1", true), ("0", false), ("2", false), ("\"1\"", false)]
+    {
+        let body = format!(
+            r#"{{"id":"r1","seatbid":[{{"group":{group},"bid":[{{"id":"b","impid":"1","price":1}},{{}}]}}]}}"#
+        );
+        assert_eq!(merged(None, &[&body]).body.is_none(), whole, "{group}");
+    }
+}
+
+#[test]
+fn ids_with_half_a_surrogate_pair_are_not_all_the_same() {
+    let bids = r#"{"id":"\ud800","impid":"1","price":1},{"id":"\ud801","impid":"1","price":1}"#;
+    let out = merged(None, &[&format!(r#"{{"id":"r1","seatbid":[{{"bid":[{bids}]}}]}}"#)]);
+    assert_eq!(text(&out), format!(r#"{{"id":"r1","seatbid":[{{"bid":[{bids}]}}]}}"#));
+}
+
+#[test]
+fn hostile_replies_are_refused_and_cost_nobody_else() {
+    let good = reply(r#""id":"r1","#);
+    let deep = format!(r#"{{"id":"r1","seatbid":[{SEAT}],"ext":{}{}}}"#, "[".repeat(64), "]".repeat(64));
+    let hostile = [
+        deep.as_str(),
+        &"[".repeat(100_000),
+        &format!("\u{feff}{good}"),
+        r#"{"id":"r1","seatbid":[],"seatbid":[{"bid":[{"id":"b","impid":"1","price":1}]}]}"#,
+        r#"{"id":"r1","\u0069d":"r1","seatbid":[{"bid":[{"id":"b","impid":"1","price":1}]}]}"#,
+        r#"{"id":"r1","seatbid":[{"bid":[{"id":"b","impid":"1","price":NaN}]}]}"#,
+        r#"{"id":"r1","seatbid":[{"bid":[{"id":"b","impid":"1","price":1}]}]}{}"#,
+        r#"{"id":"r1","seatbid":[{"bid":[{"id":"b","impid":"1","price":01}]}]}"#,
+    ];
+    for body in hostile {
+        let out = merged(None, &[body, &good]);
+        assert_eq!(out.verdicts, [ReplyVerdict::Invalid("json"), bid(1, 0)], "{body:.80}");
+        assert_eq!(text(&out), format!(r#"{{"id":"r1","seatbid":[{SEAT}]}}"#));
+    }
+    let not_utf8 = b"{\"id\":\"r1\",\"ext\":\"\xff\"}";
+    assert!(glance(not_utf8, Limits::default()).is_none());
+}
+
+#[test]
+fn depth_is_read_up_to_the_limit() {
+    let at = |depth: usize| {
+        let body = format!(r#"{{"id":"r1","ext":{}{}}}"#, "[".repeat(depth - 1), "]".repeat(depth - 1));
+        glance(body.as_bytes(), Limits { max_depth: 16, ..Limits::default() }).is_some()
+    };
+    assert_eq!((at(16), at(17)), (true, false));
+}
+
+/// A quadratic rule would need minutes for these.
+#[test]
+fn a_mebibyte_of_anything_is_read_in_one_go() {
+    const SIZE: usize = 1024 * 1024;
+    let filled = |unit: &str| vec![unit; SIZE / (unit.len() + 1)].join(",");
+    let bids = |list: &str| format!(r#"{{"id":"r1","seatbid":[{{"bid":[{list}]}}]}}"#);
+    let same = r#"{"id":"b","impid":"1","price":1}"#;
+    let numbered: Vec<_> =
+        (0..SIZE / 40).map(|n| format!(r#"{{"id":"{n}","impid":"{}","price":1}}"#, n % 3)).collect();
+    let gap = " ".repeat(SIZE / 2);
+    for (body, bids) in [
+        (bids(&filled("{}")), 0),
+        (bids(&filled("5")), 0),
+        (bids(&filled(same)), 1),
+        (bids(&numbered.join(",")), (SIZE / 40) / 3 * 2),
+        (bids(&format!("{{}}{gap},{gap}{same}")), 1),
+        (format!(r#"{{"id":"r1","seatbid":[{}]}}"#, filled(r#"{"bid":[]}"#)), 0),
+        (format!(r#"{{"id":"r1","seatbid":[{}]}}"#, filled(&format!(r#"{{"bid":[{same},5]}}"#))), 1),
+    ] {
+        let out = merged(None, &[&body]);
+        let taken = if let ReplyVerdict::Bid { bids, .. } = out.verdicts[0] { bids } else { 0 };
+        assert!(taken.abs_diff(bids) <= 1, "{taken} of {bids}");
+        assert_eq!(out.body.is_some(), taken > 0);
+    }
 }

@@ -13,6 +13,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 /// What it answers.
 #[derive(Clone, Debug)]
@@ -21,11 +22,13 @@ pub(crate) struct Script {
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Bytes,
     pub(crate) delay: Duration,
+    /// It answers as the so-manieth of those that share the counter.
+    pub(crate) turn: Option<(watch::Sender<usize>, usize)>,
 }
 
 impl Default for Script {
     fn default() -> Self {
-        Self { status: 204, headers: Vec::new(), body: Bytes::new(), delay: Duration::ZERO }
+        Self { status: 204, headers: Vec::new(), body: Bytes::new(), delay: Duration::ZERO, turn: None }
     }
 }
 
@@ -72,6 +75,10 @@ impl ScriptedSsp {
         self.received.lock().unwrap().push(Received { headers: head.headers, body });
         let script = self.script.lock().unwrap().clone();
         tokio::time::timeout(script.delay, std::future::pending::<()>()).await.unwrap_or_default();
+        if let Some((turn, mine)) = script.turn {
+            drop(turn.subscribe().wait_for(|now| *now >= mine).await);
+            turn.send_modify(|now| *now += 1);
+        }
         let mut response = Response::builder().status(script.status);
         for (name, value) in &script.headers {
             response = response.header(name, value);
