@@ -19,7 +19,7 @@ const LATER: &[(&str, &[&str])] = &[
             "cookie",
         ],
     ),
-    ("ssp", &["gzip", "http2", "rti_partner", "scopes", "breaker"]),
+    ("ssp", &["http2", "rti_partner", "scopes", "breaker"]),
 ];
 
 /// Why `key` of a table of this kind is refused.

@@ -29,6 +29,10 @@ pub(super) fn limits(section: &Section<'_>) -> Limits {
     }
 }
 
+pub(super) fn gzip_min_bytes(section: &Section<'_>) -> usize {
+    size(section.integer("gzip_min_bytes", 0..=64 * MIB, KIB))
+}
+
 pub(super) fn server(section: &Section<'_>) -> (server::Settings, bool) {
     let trusted =
         section.list("trusted_proxies").into_iter().filter_map(|(text, at)| match text.parse::<Network>() {

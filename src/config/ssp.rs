@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use toml::de::DeTable;
 
@@ -61,6 +62,7 @@ fn one(section: &Section<'_>, ids: &mut HashSet<String>) -> Option<Settings> {
         max_inflight: size(section.integer("max_inflight", 1..=1_000_000, 4096)),
         max_response_bytes: size(section.integer("max_response_bytes", 1024..=64 * 1024 * 1024, 1024 * 1024)),
         gvl_id: section.holds("gvl_id").then(|| vendor(section)).flatten(),
+        gzip: section.flag("gzip", false),
         strip_user_id: section.flag("strip_user_id", false),
         tmax: tmax.unwrap_or_default(),
         environment: environment.unwrap_or(EnvironmentRule::Prod),
@@ -95,6 +97,9 @@ fn headers(section: &Section<'_>) -> HeaderMap {
         let at = table.at(value);
         let Some((text, _)) = table.secret_value("", value) else { continue };
         match (name.parse::<HeaderName>(), HeaderValue::from_str(text.expose())) {
+            (Ok(name), _) if [CONTENT_ENCODING, ACCEPT_ENCODING].contains(&name) => {
+                table.wrong(&at, name.as_str(), "follows from ssp.gzip");
+            }
             (Ok(name), Ok(mut value)) => {
                 value.set_sensitive(true);
                 map.insert(name, value);

@@ -1,37 +1,50 @@
 //! Replies → answer. One routed SSP passes through; several are merged (OpenRTB 2.6 §4.2; one currency, raw slices).
 
-use std::time::Duration;
+use bytes::Bytes;
+use http::HeaderMap;
 
 use super::Leg;
 use super::admit::Admitted;
 use super::fanout::Replied;
-use super::outcome::{Answer, Outcome};
 use crate::openrtb::Limits;
 use crate::openrtb::response::{self, Glance, MergeContext, ReplyVerdict};
 use crate::ssp::SspOutcome;
 
+/// An answer whose coding is still open.
+#[derive(Debug)]
+pub(super) enum Draft {
+    /// One routed SSP answered 2xx.
+    Passed {
+        status: u16,
+        headers: HeaderMap,
+        body: Bytes,
+        /// The body as it came, if that was gzip.
+        packed: Option<Bytes>,
+        bid: bool,
+    },
+    /// A response of our own.
+    Written { body: Bytes, bid: bool },
+    /// A valid request without a bid.
+    NoBid,
+}
+
 /// Turns what came back into one answer. Every reply gets its verdict and its final outcome, and is counted.
-pub(super) fn answer(
-    admitted: &Admitted,
-    (legs, limits): (&[Leg], Limits),
-    mut replies: Vec<Replied>,
-    waited: Duration,
-) -> Outcome {
-    let answer = if admitted.publisher.settings.ssps.len() == 1 {
-        replies.first_mut().map_or(Answer::NoBid, |replied| passed(replied, limits))
+pub(super) fn answer(admitted: &Admitted, legs: &[Leg], limits: Limits, replies: &mut [Replied]) -> Draft {
+    let draft = if admitted.publisher.settings.ssps.len() == 1 {
+        replies.first_mut().map_or(Draft::NoBid, |replied| passed(replied, limits))
     } else {
-        merged(admitted, limits, &mut replies)
+        merged(admitted, limits, replies)
     };
-    for replied in &replies {
+    for replied in replies {
         count(legs, replied);
     }
-    Outcome { publisher: admitted.publisher.index, answer, waited }
+    draft
 }
 
 /// One SSP: a 2xx answer passes byte for byte, an empty one too; anything else is no bid.
-fn passed(replied: &mut Replied, limits: Limits) -> Answer {
+fn passed(replied: &mut Replied, limits: Limits) -> Draft {
     if !replied.reply.passes() {
-        return Answer::NoBid;
+        return Draft::NoBid;
     }
     if replied.reply.outcome == SspOutcome::Bid {
         // What cannot be read passes all the same, but the SSP is not counted as healthy.
@@ -44,20 +57,21 @@ fn passed(replied: &mut Replied, limits: Limits) -> Answer {
         });
     }
     let reply = &replied.reply;
-    Answer::Passed {
+    Draft::Passed {
         status: reply.status,
         headers: reply.headers.clone(),
         body: reply.body.clone(),
+        packed: reply.packed.clone(),
         bid: reply.outcome == SspOutcome::Bid,
     }
 }
 
 /// Several SSPs: accepted seatbids in configured order, whatever order the answers arrived in.
-fn merged(admitted: &Admitted, limits: Limits, replies: &mut [Replied]) -> Answer {
+fn merged(admitted: &Admitted, limits: Limits, replies: &mut [Replied]) -> Draft {
     let mut bidding: Vec<&mut Replied> =
         replies.iter_mut().filter(|replied| replied.reply.outcome == SspOutcome::Bid).collect();
     if bidding.is_empty() {
-        return Answer::NoBid;
+        return Draft::NoBid;
     }
     let imp_ids = admitted.request.imp_ids();
     let cur = admitted.request.first_cur();
@@ -68,7 +82,7 @@ fn merged(admitted: &Admitted, limits: Limits, replies: &mut [Replied]) -> Answe
     for (replied, verdict) in bidding.iter_mut().zip(merged.verdicts) {
         replied.judged(verdict);
     }
-    merged.body.map_or(Answer::NoBid, Answer::Merged)
+    merged.body.map_or(Draft::NoBid, |body| Draft::Written { body, bid: true })
 }
 
 fn count(legs: &[Leg], replied: &Replied) {

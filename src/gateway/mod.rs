@@ -6,6 +6,7 @@
 mod admit;
 mod answer;
 mod budget;
+mod coding;
 mod decision;
 mod directory;
 mod fanout;
@@ -20,7 +21,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::coding::Terms;
 use crate::identity::Identities;
+use crate::net::gzip::Deflater;
 use crate::openrtb;
 use crate::ssp;
 use crate::time::Clock;
@@ -50,6 +53,8 @@ pub struct Shared {
     pub vendors: Arc<Vendors>,
     /// A request without a known key is refused, even when `match` would find its publisher.
     pub require_key: bool,
+    /// Length in bytes from which an answer of our own is packed for a caller who takes gzip; 0 = never.
+    pub gzip_min_bytes: usize,
 }
 
 /// One SSP as one data-plane thread sees it.
@@ -65,25 +70,36 @@ pub struct Leg {
 pub struct Gateway {
     shared: Arc<Shared>,
     legs: Rc<[Leg]>,
+    deflater: Rc<Deflater>,
 }
 
 impl Gateway {
     /// `legs` stand in the order of `[[ssp]]` in the configuration; publishers name them by index.
     pub fn new(shared: Arc<Shared>, legs: Vec<Leg>) -> Self {
-        Self { shared, legs: legs.into() }
+        Self { shared, legs: legs.into(), deflater: Rc::default() }
     }
 
     /// One ad request, from bytes to answer. An error means that nothing was forwarded.
     pub async fn handle(&self, inbound: Inbound) -> Result<Outcome, Reject> {
         let admitted = admit::admit(&self.shared, &self.legs, inbound)?;
         let decision = decision::decide(&self.shared, &admitted).await;
-        let outgoing = inject::inject(&admitted, &decision, &self.legs);
+        let mut outgoing = inject::inject(&admitted, &decision, &self.legs);
         let decision = decision.confirmed(&outgoing);
         self.shared.metrics.decided(&admitted, &decision, &outgoing);
-        let asked = Clock::monotonic();
-        let replies = fanout::fanout(&self.legs, outgoing).await;
-        let waited = decision.waited + Clock::monotonic().saturating_duration_since(asked);
-        Ok(answer::answer(&admitted, (&self.legs, self.shared.limits), replies, waited))
+        coding::pack(&self.legs, &mut outgoing, &self.deflater);
+        let sent = Clock::monotonic();
+        let mut replies = fanout::fanout(&self.legs, outgoing).await;
+        let answered = Clock::monotonic();
+        let limits = self.shared.limits;
+        let draft = answer::answer(&admitted, &self.legs, limits, &mut replies);
+        let terms = Terms {
+            inbound: &admitted.inbound,
+            min_bytes: self.shared.gzip_min_bytes,
+            deflater: &self.deflater,
+        };
+        let waited = decision.waited + answered.saturating_duration_since(sent);
+        let answer = coding::coded(draft, &terms);
+        Ok(Outcome { publisher: admitted.publisher.index, answer, waited })
     }
 
     /// What all threads share.

@@ -28,13 +28,20 @@ pub enum Answer {
         status: u16,
         /// Its content headers.
         headers: HeaderMap,
-        /// Its body, byte for byte.
+        /// Its body, byte for byte (inflated for a caller who does not take gzip).
         body: Bytes,
         /// It holds at least one bid.
         bid: bool,
     },
-    /// Bids of several SSPs in one response.
-    Merged(Bytes),
+    /// A response of our own: bids of several SSPs.
+    Written {
+        /// Its content headers.
+        headers: HeaderMap,
+        /// The response.
+        body: Bytes,
+        /// It holds at least one bid.
+        bid: bool,
+    },
     /// A valid request without a bid.
     NoBid,
 }
@@ -43,8 +50,8 @@ impl Outcome {
     /// The label under which the request is counted.
     pub fn label(&self) -> OutcomeLabel {
         match &self.answer {
-            Answer::Passed { bid: true, .. } | Answer::Merged(_) => OutcomeLabel::Bid,
-            Answer::Passed { .. } | Answer::NoBid => OutcomeLabel::NoBid,
+            Answer::Passed { bid: true, .. } | Answer::Written { bid: true, .. } => OutcomeLabel::Bid,
+            Answer::Passed { .. } | Answer::Written { .. } | Answer::NoBid => OutcomeLabel::NoBid,
         }
     }
 }

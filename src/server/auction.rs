@@ -9,11 +9,12 @@ use ::http::{HeaderMap, Request};
 use bytes::Bytes;
 use hyper::body::Incoming;
 
+use super::Settings;
 use super::connection::Room;
 use super::reply::{self, Reply};
-use super::{Settings, inflate};
 use crate::gateway::{Caller, Inbound, Metrics, Outcome, OutcomeLabel, Peer, Reject, RejectKind};
 use crate::net::body::{ReadError, read_capped};
+use crate::net::gzip::{self, InflateError};
 use crate::time::Clock;
 
 /// One ad request.
@@ -60,7 +61,14 @@ async fn read_body(headers: &HeaderMap, body: Incoming, settings: &Settings) -> 
         Ok(Err(ReadError::Broken)) => return Err(RejectKind::BodyBroken),
         Err(_) => return Err(RejectKind::BodyTimeout(millis(settings.body_timeout))),
     };
-    if gzip { inflate::gzip(&bytes, settings.max_inflated_bytes) } else { Ok(bytes) }
+    if !gzip {
+        return Ok(bytes);
+    }
+    let limit = settings.max_inflated_bytes;
+    gzip::inflate(&bytes, limit).map_err(|fault| match fault {
+        InflateError::Broken => RejectKind::BadGzip,
+        InflateError::TooLarge => RejectKind::TooLarge { limit, what: "inflated" },
+    })
 }
 
 /// JSON, or `text/plain` as browsers send it to avoid a preflight, or nothing at all.

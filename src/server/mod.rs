@@ -6,7 +6,6 @@ mod connection;
 mod drain;
 mod http;
 mod identity_api;
-mod inflate;
 mod io;
 mod listener;
 mod metrics;

@@ -2,7 +2,7 @@
 //! (RFC 9457).
 
 use ::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use ::http::{HeaderName, HeaderValue, Response, StatusCode};
+use ::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use bytes::Bytes;
 use http_body_util::Full;
 use serde_json::{Map, Value, json};
@@ -28,18 +28,23 @@ const RETRY_SOON: HeaderValue = HeaderValue::from_static("1");
 /// The answer to an ad request.
 pub(super) fn auction(result: Result<Outcome, Reject>) -> Reply {
     match result {
-        Ok(outcome) => match outcome.answer {
-            OutcomeAnswer::Passed { status, headers, body, .. } => {
-                let mut reply = new(StatusCode::from_u16(status).unwrap_or(StatusCode::OK), None, body);
-                *reply.headers_mut() = headers;
-                reply.headers_mut().entry(X_OPENRTB_VERSION).or_insert(VERSION);
-                reply
-            }
-            OutcomeAnswer::Merged(body) => versioned(new(StatusCode::OK, Some(JSON), body)),
-            OutcomeAnswer::NoBid => versioned(new(StatusCode::NO_CONTENT, None, Bytes::new())),
-        },
+        Ok(outcome) => auction_answer(outcome.answer),
         Err(reject) => rejected(&reject.kind),
     }
+}
+
+fn auction_answer(answer: OutcomeAnswer) -> Reply {
+    let (status, headers, body) = match answer {
+        OutcomeAnswer::Passed { status, headers, body, .. } => {
+            (StatusCode::from_u16(status).unwrap_or(StatusCode::OK), headers, body)
+        }
+        OutcomeAnswer::Written { headers, body, .. } => (StatusCode::OK, headers, body),
+        OutcomeAnswer::NoBid => (StatusCode::NO_CONTENT, HeaderMap::new(), Bytes::new()),
+    };
+    let mut reply = new(status, None, body);
+    *reply.headers_mut() = headers;
+    reply.headers_mut().entry(X_OPENRTB_VERSION).or_insert(VERSION);
+    reply
 }
 
 fn rejected(kind: &RejectKind) -> Reply {
@@ -215,11 +220,6 @@ fn problem(status: StatusCode, detail: &str, mut extra: Map<String, Value>) -> R
     extra.insert("status".into(), status.as_u16().into());
     extra.insert("detail".into(), detail.into());
     new(status, Some(PROBLEM), Value::Object(extra).to_string().into())
-}
-
-fn versioned(mut reply: Reply) -> Reply {
-    reply.headers_mut().insert(X_OPENRTB_VERSION, VERSION);
-    reply
 }
 
 fn new(status: StatusCode, content_type: Option<HeaderValue>, body: Bytes) -> Reply {

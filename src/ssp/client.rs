@@ -84,7 +84,7 @@ impl Client {
             Some(_permit) => self.0.pool.exchange(self.request(headers, body), deadline).await,
             None => Err(PoolError::Limit),
         };
-        SspReply::of(exchanged, Clock::monotonic() - started)
+        SspReply::of(exchanged, Clock::monotonic() - started, self.0.settings.max_response_bytes)
     }
 
     fn request(&self, mut headers: HeaderMap, body: Segments) -> Request<Segments> {

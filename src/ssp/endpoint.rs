@@ -31,10 +31,12 @@ pub struct Settings {
     pub max_connections: usize,
     /// Most unanswered requests of one [`Client`](super::Client); the next one is not sent.
     pub max_inflight: usize,
-    /// Longest response body, in bytes.
+    /// Longest response body, in bytes, as it came and inflated.
     pub max_response_bytes: usize,
     /// Its id in the IAB's Global Vendor List, 1 to 65535; without one it gets no EUID.
     pub gvl_id: Option<u16>,
+    /// Bid requests are sent to it as gzip, and gzip answers are asked for.
+    pub gzip: bool,
     /// `user.id` is taken out for this SSP.
     pub strip_user_id: bool,
     /// What happens to `tmax`.

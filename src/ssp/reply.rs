@@ -7,6 +7,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, Response, StatusCode};
 
 use crate::net::TransportError;
+use crate::net::gzip::{self, InflateError};
 use crate::net::pool::PoolError;
 
 /// How asking one SSP ended: the label of `ssp_requests_total`.
@@ -24,10 +25,10 @@ pub enum SspOutcome {
     Http4xx,
     /// Status 500 to 599.
     Http5xx,
-    /// A reset, bytes that are not HTTP, or a status that has no place here: 1xx, 3xx (a bid request is not sent
-    /// elsewhere because somebody says so), 600 and up.
+    /// A reset, bytes that are not HTTP, a status that has no place here: 1xx, 3xx (a bid request is not sent
+    /// elsewhere because somebody says so), 600 and up; or a content coding other than gzip, or gzip that is none.
     Invalid,
-    /// A body over the limit.
+    /// A body over the limit, as it came or inflated.
     TooLarge,
     /// Not asked: its circuit breaker is open.
     Open,
@@ -100,24 +101,23 @@ pub struct SspReply {
     pub outcome: SspOutcome,
     /// The HTTP status; 0 without an answer.
     pub status: u16,
-    /// `content-type`, `content-encoding` and `x-openrtb-version` of the answer, nothing else.
-    ///
-    /// We never ask for an encoding, so a `content-encoding` other than `identity` means that the body can only be
-    /// passed on as it is.
+    /// `content-type` and `x-openrtb-version` of the answer, nothing else.
     pub headers: HeaderMap,
-    /// The body as it came; empty without an answer.
+    /// The body, inflated if it came as gzip; empty without an answer.
     pub body: Bytes,
+    /// The body as it came, if that was gzip.
+    pub packed: Option<Bytes>,
     /// From being asked to the last byte.
     pub elapsed: Duration,
 }
 
-const KEPT_HEADERS: [HeaderName; 3] =
-    [CONTENT_TYPE, CONTENT_ENCODING, HeaderName::from_static("x-openrtb-version")];
+const KEPT_HEADERS: [HeaderName; 2] = [CONTENT_TYPE, HeaderName::from_static("x-openrtb-version")];
 
 impl SspReply {
     /// A reply that holds nothing but how it ended.
     pub fn without_answer(outcome: SspOutcome, elapsed: Duration) -> Self {
-        Self { outcome, status: 0, headers: HeaderMap::new(), body: Bytes::new(), elapsed }
+        let (headers, body) = (HeaderMap::new(), Bytes::new());
+        Self { outcome, status: 0, headers, body, packed: None, elapsed }
     }
 
     /// Whether it is a 2xx answer that can be used as it is.
@@ -125,24 +125,61 @@ impl SspReply {
         matches!(self.outcome, SspOutcome::Bid | SspOutcome::NoBid) && self.status != 0
     }
 
-    pub(super) fn of(exchanged: Result<Response<Bytes>, PoolError>, elapsed: Duration) -> Self {
+    /// `limit`: the longest body there may be, which counts once more when it is inflated.
+    pub(super) fn of(exchanged: Result<Response<Bytes>, PoolError>, elapsed: Duration, limit: usize) -> Self {
         match exchanged {
-            Ok(answer) => Self::of_answer(answer, elapsed),
+            Ok(answer) => Self::of_answer(answer, elapsed, limit),
             Err(error) => Self::without_answer(SspOutcome::of_failure(&error), elapsed),
         }
     }
 
-    fn of_answer(answer: Response<Bytes>, elapsed: Duration) -> Self {
+    fn of_answer(answer: Response<Bytes>, elapsed: Duration, limit: usize) -> Self {
         let (mut head, body) = answer.into_parts();
+        let mut outcome = SspOutcome::of_answer(head.status, body.is_empty());
+        let (mut body, mut packed) = (body, None);
+        if outcome == SspOutcome::Bid {
+            match plain(&head.headers, &body, limit) {
+                Ok(None) => {}
+                Ok(Some(inflated)) => packed = Some(std::mem::replace(&mut body, inflated)),
+                Err(fault) => (outcome, body) = (fault, Bytes::new()),
+            }
+        }
         let mut headers = HeaderMap::with_capacity(KEPT_HEADERS.len());
         for name in KEPT_HEADERS {
             if let Some(value) = head.headers.remove(&name) {
                 headers.insert(name, value);
             }
         }
-        let outcome = SspOutcome::of_answer(head.status, body.is_empty());
-        Self { outcome, status: head.status.as_u16(), headers, body, elapsed }
+        Self { outcome, status: head.status.as_u16(), headers, body, packed, elapsed }
     }
+}
+
+/// The body inflated, if it came as gzip; the outcome if it cannot be understood.
+fn plain(headers: &HeaderMap, body: &Bytes, limit: usize) -> Result<Option<Bytes>, SspOutcome> {
+    if !is_gzip(headers).ok_or(SspOutcome::Invalid)? {
+        return Ok(None);
+    }
+    gzip::inflate(body, limit).map(Some).map_err(|fault| match fault {
+        InflateError::Broken => SspOutcome::Invalid,
+        InflateError::TooLarge => SspOutcome::TooLarge,
+    })
+}
+
+/// Whether gzip was applied, and nothing else; `None` for any other coding (RFC 9110 §8.4).
+fn is_gzip(headers: &HeaderMap) -> Option<bool> {
+    let mut gzip = false;
+    for value in headers.get_all(CONTENT_ENCODING) {
+        for coding in value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+            if coding.eq_ignore_ascii_case(b"gzip") || coding.eq_ignore_ascii_case(b"x-gzip") {
+                if std::mem::replace(&mut gzip, true) {
+                    return None; // twice
+                }
+            } else if !(coding.is_empty() || coding.eq_ignore_ascii_case(b"identity")) {
+                return None;
+            }
+        }
+    }
+    Some(gzip)
 }
 
 #[cfg(test)]
@@ -187,8 +224,33 @@ mod tests {
             (TransportError::TooLarge.into(), SspOutcome::TooLarge),
             (TransportError::Broken(String::new()).into(), SspOutcome::Invalid),
         ] {
-            let reply = SspReply::of(Err(failure), Duration::from_millis(7));
+            let reply = SspReply::of(Err(failure), Duration::from_millis(7), 10);
             assert_eq!((reply.outcome, reply.status, reply.elapsed.as_millis()), (expected, 0, 7));
+        }
+    }
+
+    #[test]
+    fn codings_are_read_from_every_header_line() {
+        for (values, expected) in [
+            (&[][..], Some(false)),
+            (&["identity"], Some(false)),
+            (&[""], Some(false)),
+            (&["gzip"], Some(true)),
+            (&["GZip"], Some(true)),
+            (&["x-gzip"], Some(true)),
+            (&["identity, gzip"], Some(true)),
+            (&["gzip", "identity"], Some(true)),
+            (&["gzip, gzip"], None),
+            (&["gzip", "gzip"], None),
+            (&["br"], None),
+            (&["gzip, zstd"], None),
+            (&["identity", "deflate"], None),
+        ] {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(CONTENT_ENCODING, value.parse().unwrap());
+            }
+            assert_eq!(is_gzip(&headers), expected, "{values:?}");
         }
     }
 }

@@ -10,6 +10,7 @@ use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 
 use super::*;
 use crate::net::body::Segments;
+use crate::net::gzip::Deflater;
 use crate::net::peer::{self, Authority, Connection, Peer, Received, ok, shortly, soon};
 use crate::net::{OriginError, tls};
 use crate::openrtb::Dialect;
@@ -31,6 +32,7 @@ fn settings(url: &str) -> Settings {
         max_connections: 2,
         max_inflight: 3,
         max_response_bytes: CAP,
+        gzip: false,
         strip_user_id: false,
         tmax: TmaxMode::Rewrite,
         environment: EnvironmentRule::Any,
@@ -162,20 +164,61 @@ fn framing_headers_of_others_are_dropped_and_configured_headers_win() {
 }
 
 #[test]
-fn of_an_answers_headers_three_are_kept() {
+fn of_an_answers_headers_two_are_kept() {
     peer::local(async {
         let bench = Bench::new().await;
         let answer = "HTTP/1.1 200 OK\r\ncontent-length: 3\r\ncontent-type: application/json\r\nset-cookie: id=1\r\n\
-                      server: s\r\ncontent-encoding: gzip\r\nx-openrtb-version: 2.6\r\n\
-                      access-control-allow-origin: *\r\n\r\n\x1f\x0b\x08";
+                      server: s\r\ncontent-encoding: identity\r\nx-openrtb-version: 2.6\r\n\
+                      access-control-allow-origin: *\r\n\r\n{ }";
         let (_, reply, _) = bench.ask(HeaderMap::new(), answer).await;
-        let kept = [
-            ("content-type", "application/json"),
-            ("content-encoding", "gzip"),
-            ("x-openrtb-version", "2.6"),
-        ];
+        let kept = [("content-type", "application/json"), ("x-openrtb-version", "2.6")];
         assert_eq!(reply.headers, headers(&kept));
-        assert_eq!((reply.outcome, reply.body.as_ref()), (SspOutcome::Bid, &b"\x1f\x0b\x08"[..]));
+        assert_eq!((reply.outcome, reply.body.as_ref(), reply.packed), (SspOutcome::Bid, &b"{ }"[..], None));
+    });
+}
+
+/// What a client makes of `packed` under this content coding: the outcome, the length of the body, and whether the
+/// body as it came is there too.
+async fn coded(coding: &str, packed: &[u8]) -> (SspOutcome, usize, bool) {
+    let bench = Bench::new().await;
+    let head =
+        format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\ncontent-encoding: {coding}\r\n\r\n", packed.len());
+    let (reply, _connection) = tokio::join!(bench.bid(soon()), async {
+        let mut connection = bench.peer.accept().await;
+        connection.request().await;
+        connection.write([head.as_bytes(), packed].concat()).await;
+        connection
+    });
+    assert_eq!(reply.status, 200);
+    assert!(reply.packed.is_none() || reply.packed.as_deref() == Some(packed));
+    (reply.outcome, reply.body.len(), reply.packed.is_some())
+}
+
+#[test]
+fn gzip_answers_are_inflated_up_to_the_cap() {
+    peer::local(async {
+        let zipped = |n: usize| Deflater::default().deflate(&vec![b' '; n]).unwrap();
+        assert_eq!(coded("gzip", &zipped(CAP)).await, (SspOutcome::Bid, CAP, true));
+        assert_eq!(coded("x-gzip", &zipped(1)).await, (SspOutcome::Bid, 1, true));
+        assert_eq!(coded("gzip", &zipped(CAP + 1)).await, (SspOutcome::TooLarge, 0, false));
+        assert_eq!(coded("gzip", b"{}").await, (SspOutcome::Invalid, 0, false));
+        assert_eq!(coded("gzip", &zipped(CAP)[..20]).await, (SspOutcome::Invalid, 0, false));
+        for coding in ["br", "gzip, gzip", "deflate"] {
+            assert_eq!(coded(coding, &zipped(1)).await, (SspOutcome::Invalid, 0, false), "{coding}");
+        }
+    });
+}
+
+/// 1xx says that an answer is to come; only a switch of protocols would be one, and nobody asked for that.
+#[test]
+fn informational_answers_are_no_answers() {
+    peer::local(async {
+        let early = "103 Early Hints\r\nlink: </x>\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2";
+        check_answer(early, "{}", SspOutcome::Bid, 200).await;
+        let bench = Bench::new().await;
+        let switch = "HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n";
+        let (_, reply, _) = bench.ask(HeaderMap::new(), switch).await;
+        assert_eq!(reply.outcome, SspOutcome::Invalid);
     });
 }
 
