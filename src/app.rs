@@ -83,6 +83,7 @@ impl App {
             limits: config.limits,
             vendors,
             require_key: config.require_key,
+            debug: config.debug,
             gzip_min_bytes: config.gzip_min_bytes,
         };
         let plane = Plane {

@@ -2,7 +2,8 @@
 //! that is silently ignored would be worse than none.
 
 const LATER: &[(&str, &[&str])] = &[
-    ("", &["identity_provider", "debug"]),
+    ("", &["identity_provider"]),
+    ("debug", &["sample"]),
     ("server", &["tls", "passthrough", "cors_origins"]),
     ("store", &["urls", "cluster", "ca", "max_stale_s"]),
     ("identity", &["dii_error_ttl_s"]),

@@ -3,6 +3,7 @@
 //! The environment is handed in as a map. Unknown keys are faults; keys of the published contract that this version
 //! does not have yet are faults of their own, so that nothing is silently ignored.
 
+mod debug;
 mod faults;
 mod include;
 mod later;
@@ -53,6 +54,8 @@ pub struct Config {
     pub ssps: Vec<crate::ssp::Settings>,
     /// `privacy.gvl`, read.
     pub vendors: gateway::Vendors,
+    /// `[debug]`.
+    pub debug: gateway::DebugAllow,
     /// `[log]`.
     pub log: log::Settings,
     /// `metrics.publishers`.
@@ -122,6 +125,7 @@ fn resolve(main: &Source, included: &[Source], context: &Context<'_>) -> Option<
     let ssps = ssp::all(&tables, context);
     let publishers =
         publisher::all(&tables, context, &ssps, publisher::Defaults { policy: &policy, has_operator });
+    let debug = debug::allow(&section("debug"), &publishers);
     for (index, (source, table)) in tables.iter().enumerate() {
         reader::unknown_sections(context, source, table, index == 0);
     }
@@ -138,6 +142,7 @@ fn resolve(main: &Source, included: &[Source], context: &Context<'_>) -> Option<
         publishers,
         ssps,
         vendors: vendors?,
+        debug,
         log,
         metrics_publishers,
     })

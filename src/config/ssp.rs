@@ -137,7 +137,8 @@ const NEVER: [&str; 18] = [
 fn forwarded(section: &Section<'_>) -> Vec<HeaderName> {
     let name = |(text, at): (String, super::reader::At<'_>)| {
         let lower = text.to_ascii_lowercase();
-        if NEVER.contains(&lower.as_str()) || lower.starts_with("x-uid2-") {
+        let ours = ["x-uid2-", "x-uid2gw-"].iter().any(|prefix| lower.starts_with(prefix));
+        if ours || NEVER.contains(&lower.as_str()) {
             section.wrong(&at, "forward_headers", format!("{lower} never leaves"));
             return None;
         }

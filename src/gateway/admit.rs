@@ -85,6 +85,8 @@ pub(super) struct Admitted {
     pub theirs: bool,
     /// Key and `match` rule name different publishers.
     pub mismatch: bool,
+    /// The caller may be told what happened.
+    pub debug: bool,
     /// Headers that every SSP gets.
     pub headers: HeaderMap,
     /// The caller's headers, for `ssp.forward_headers`.
@@ -126,7 +128,9 @@ pub(super) fn admit(shared: &Shared, legs: &[Leg], inbound: Inbound) -> Result<A
         Some(publisher) => Arc::clone(publisher),
         None => return Err(Reject::early(RejectKind::NoPublisher)),
     };
-    let subject = subject(shared, &publisher, (&request, &inbound), by_key || peer.trusted);
+    let authenticated = by_key || peer.trusted;
+    let debug = authenticated && shared.debug.admits(&publisher.settings.id);
+    let subject = subject(shared, &publisher, (&request, &inbound), authenticated);
     let scope = publisher.settings.identity.scope();
     let has = |scope: Scope| request.eids().has_source(scope.source());
     let theirs = has(scope);
@@ -151,6 +155,7 @@ pub(super) fn admit(shared: &Shared, legs: &[Leg], inbound: Inbound) -> Result<A
         fill_gpc,
         theirs,
         mismatch,
+        debug,
         headers,
         inbound,
         budget,

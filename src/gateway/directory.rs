@@ -89,6 +89,16 @@ pub enum Hint {
     User,
 }
 
+impl Hint {
+    /// Its name in metrics and configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::User => "user",
+        }
+    }
+}
+
 /// What happens to an entry of ours that is already there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mode {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 
 use super::Leg;
+use super::decision::ResultLabel;
 use super::inject::{Call, Outgoing, OutgoingLeg};
 use crate::openrtb::response::ReplyVerdict;
 use crate::ssp::{SspOutcome, SspReply};
@@ -15,6 +16,10 @@ use crate::time::Clock;
 pub(super) struct Replied {
     /// Index of the SSP.
     pub ssp: usize,
+    /// What it got to know of the user.
+    pub result: ResultLabel,
+    /// It was called.
+    pub called: bool,
     /// What it answered.
     pub reply: SspReply,
     /// What its body is worth, once that has been looked into.
@@ -46,13 +51,13 @@ pub(super) async fn fanout(legs: &[Leg], outgoing: Outgoing) -> Vec<Replied> {
 }
 
 async fn one(legs: &[Leg], leg: OutgoingLeg) -> Replied {
-    let ssp = leg.ssp;
+    let (ssp, result, called) = (leg.ssp, leg.result, leg.call.is_some());
     let reply = match (legs.get(leg.ssp), leg.call) {
         (Some(target), Some(call)) => ask(target, call).await,
         // Too little time was left to ask at all.
         _ => SspReply::without_answer(SspOutcome::Limit, Duration::ZERO),
     };
-    Replied { ssp, reply, verdict: None }
+    Replied { ssp, result, called, reply, verdict: None }
 }
 
 /// An SSP that was asked is counted, even when the caller goes away before it answers.

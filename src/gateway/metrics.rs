@@ -7,6 +7,7 @@ use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
 
 use super::admit::Admitted;
 use super::decision::{Decision, Reason, ResultLabel};
+use super::directory::Hint;
 use super::inject::Outgoing;
 use super::outcome::{Outcome, Reject};
 use crate::telemetry::{Registry, RegistryError, buckets};
@@ -156,7 +157,7 @@ impl Metrics {
             identity: names.iter().map(|p| bind(&identity, p, &results)).collect(),
             reasons: [Scope::Uid2, Scope::Euid].map(|scope| bind_reasons(&reasons, scope)).into(),
             legs: labels.ssps.iter().map(|s| bind(&legs, s, &results)).collect(),
-            sources: ["request", "user"].map(|s| sources.with_label_values(&[s])),
+            sources: [Hint::Request, Hint::User].map(|s| sources.with_label_values(&[s.as_str()])),
             stripped: Reason::ALL.iter().map(|reason| bind_stripped(&stripped, *reason)).collect(),
             inflight: registry.gauge("inflight_requests", "Ad requests being worked on.")?,
             shed: registry.counter("shed_total", "Ad requests refused under overload.")?,

@@ -7,12 +7,14 @@ mod admit;
 mod answer;
 mod budget;
 mod coding;
+mod debug;
 mod decision;
 mod directory;
 mod fanout;
 mod headers;
 mod inject;
 mod metrics;
+mod nobid;
 mod outcome;
 mod signals;
 mod vendors;
@@ -22,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::coding::Terms;
+use self::debug::{Story, Trace};
 use crate::identity::Identities;
 use crate::net::gzip::Deflater;
 use crate::openrtb;
@@ -29,6 +32,7 @@ use crate::ssp;
 use crate::time::Clock;
 
 pub use admit::{Caller, Inbound, Peer};
+pub use debug::DebugAllow;
 pub use decision::{Decision, Reason, ResultLabel, denial_label};
 pub use directory::{
     Directory, DirectoryError, Hint, KeyDigest, Match, Mode, Publisher, PublisherSettings, UserIdFrom,
@@ -53,6 +57,8 @@ pub struct Shared {
     pub vendors: Arc<Vendors>,
     /// A request without a known key is refused, even when `match` would find its publisher.
     pub require_key: bool,
+    /// Whose callers are told what happened to their requests.
+    pub debug: DebugAllow,
     /// Length in bytes from which an answer of our own is packed for a caller who takes gzip; 0 = never.
     pub gzip_min_bytes: usize,
 }
@@ -81,8 +87,11 @@ impl Gateway {
 
     /// One ad request, from bytes to answer. An error means that nothing was forwarded.
     pub async fn handle(&self, inbound: Inbound) -> Result<Outcome, Reject> {
+        let started = inbound.started;
         let admitted = admit::admit(&self.shared, &self.legs, inbound)?;
+        let mut trace = Trace::begin(&admitted, started);
         let decision = decision::decide(&self.shared, &admitted).await;
+        trace.decided();
         let mut outgoing = inject::inject(&admitted, &decision, &self.legs);
         let decision = decision.confirmed(&outgoing);
         self.shared.metrics.decided(&admitted, &decision, &outgoing);
@@ -92,6 +101,15 @@ impl Gateway {
         let answered = Clock::monotonic();
         let limits = self.shared.limits;
         let draft = answer::answer(&admitted, &self.legs, limits, &mut replies);
+        let story = Story {
+            admitted: &admitted,
+            decision: &decision,
+            legs: &self.legs,
+            replies: &replies,
+            limits,
+            asked: [sent, answered],
+        };
+        let (draft, result) = trace.tell(draft, &story);
         let terms = Terms {
             inbound: &admitted.inbound,
             min_bytes: self.shared.gzip_min_bytes,
@@ -99,7 +117,7 @@ impl Gateway {
         };
         let waited = decision.waited + answered.saturating_duration_since(sent);
         let answer = coding::coded(draft, &terms);
-        Ok(Outcome { publisher: admitted.publisher.index, answer, waited })
+        Ok(Outcome { publisher: admitted.publisher.index, answer, result, waited })
     }
 
     /// What all threads share.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 
 use super::metrics::OutcomeLabel;
 use crate::openrtb::ScanError;
@@ -15,6 +15,8 @@ pub struct Outcome {
     pub publisher: usize,
     /// What the caller gets.
     pub answer: Answer,
+    /// What the identity came to, for a caller who may see it: the value of `x-uid2gw-result`.
+    pub result: Option<HeaderValue>,
     /// Time spent waiting for others (identity, SSPs); the rest of the request was our own.
     pub waited: Duration,
 }
@@ -33,7 +35,7 @@ pub enum Answer {
         /// It holds at least one bid.
         bid: bool,
     },
-    /// A response of our own: bids of several SSPs.
+    /// A response of our own: bids of several SSPs, or none with the reasons, for a caller who may see them.
     Written {
         /// Its content headers.
         headers: HeaderMap,

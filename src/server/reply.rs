@@ -21,6 +21,7 @@ const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json"
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const X_OPENRTB_VERSION: HeaderName = HeaderName::from_static("x-openrtb-version");
+const X_UID2GW_RESULT: HeaderName = HeaderName::from_static("x-uid2gw-result");
 const VERSION: HeaderValue = HeaderValue::from_static("2.6");
 const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
 const RETRY_SOON: HeaderValue = HeaderValue::from_static("1");
@@ -28,7 +29,13 @@ const RETRY_SOON: HeaderValue = HeaderValue::from_static("1");
 /// The answer to an ad request.
 pub(super) fn auction(result: Result<Outcome, Reject>) -> Reply {
     match result {
-        Ok(outcome) => auction_answer(outcome.answer),
+        Ok(Outcome { answer, result, .. }) => {
+            let mut reply = auction_answer(answer);
+            if let Some(result) = result {
+                reply.headers_mut().insert(X_UID2GW_RESULT, result);
+            }
+            reply
+        }
         Err(reject) => rejected(&reject.kind),
     }
 }
