@@ -113,7 +113,8 @@ fn one(section: &Section<'_>, registry: &mut Registry<'_>) -> Option<PublisherSe
             ("user.id", UserIdFrom::UserId),
         ],
     );
-    let hints = section.words("hints", &[("request", Hint::Request), ("user", Hint::User)]);
+    let hints =
+        section.words("hints", &[("request", Hint::Request), ("user", Hint::User), ("cookie", Hint::Cookie)]);
     let mode = section.choice("mode", &[("keep", Mode::Keep), ("replace", Mode::Replace)]);
     let inserter = section.text("inserter").map(|(text, _)| text);
     Some(PublisherSettings {

@@ -6,10 +6,11 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use http::header::{COOKIE, HeaderValue, ORIGIN};
 use smallvec::SmallVec;
 
 use super::budget::Budget;
-use super::directory::{Hint, Publisher, UserIdFrom};
+use super::directory::{Hint, Publisher, PublisherSettings, UserIdFrom};
 use super::outcome::{Reject, RejectKind};
 use super::{Leg, Shared, headers, signals};
 use crate::identity::Subject;
@@ -17,6 +18,7 @@ use crate::openrtb::BidRequest;
 use crate::privacy::{self, Regime, Rules, StripWhat, Verdict};
 use crate::store::RecordKey;
 use crate::uid2::Scope;
+use crate::uid2::cookie::Claim;
 
 /// An ad request as the server hands it over: body read whole and inflated.
 #[derive(Debug)]
@@ -98,7 +100,7 @@ impl Admitted {
     /// Everybody the request names besides the user.
     pub(super) fn others(&self) -> Subject {
         let named = self.subject.named.iter().filter(|key| Some(**key) != self.subject.user);
-        Subject { user: None, named: named.copied().collect() }
+        Subject { named: named.copied().collect(), ..Subject::default() }
     }
 
     /// An entry of the other scope stands in the request and may stay: never both UID2 and EUID.
@@ -210,5 +212,18 @@ fn subject(
         })
         .collect();
     let believed = authenticated && settings.hints.contains(&Hint::User);
-    Subject { user: named.first().copied().filter(|_| believed), named }
+    let user = named.first().copied().filter(|_| believed);
+    Subject { user, named, browser: browser(shared, settings, inbound) }
+}
+
+/// What the browser's cookies say. An opt-out counts always; the identity in them only where the publisher wants it, and
+/// never from another site's page: which those are, `Origin` tells, and this version trusts none.
+fn browser(shared: &Shared, settings: &PublisherSettings, inbound: &HeaderMap) -> Option<Claim> {
+    if !inbound.contains_key(COOKIE) {
+        return None;
+    }
+    let cookies = inbound.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
+    let believed = settings.hints.contains(&Hint::Cookie) && !inbound.contains_key(ORIGIN);
+    let claim = shared.identities.browser(&settings.identity, cookies);
+    claim.filter(|claim| believed || *claim == Claim::OptedOut)
 }

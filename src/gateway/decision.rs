@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::Shared;
 use super::admit::Admitted;
-use super::directory::{Hint, Mode, PublisherSettings};
+use super::directory::Hint;
+use super::hints;
 use super::inject::{Outgoing, OutgoingLeg};
 use crate::identity::{Absence, Denial, How, Injectable, Marked, Resolution};
 use crate::openrtb::{BidRequest, Strip};
@@ -167,9 +168,7 @@ async fn judged(shared: &Shared, admitted: &Admitted) -> Decision {
 }
 
 async fn identify(shared: &Shared, admitted: &Admitted, consent: Consent) -> Decision {
-    let settings = &admitted.publisher.settings;
-    let patience = admitted.budget.patience();
-    if admitted.other_stays() || (admitted.theirs && prefers_theirs(settings)) {
+    if admitted.other_stays() || (admitted.theirs && hints::ours(admitted).next().is_none()) {
         return theirs(shared, admitted).await;
     }
     let bar = match admitted.request.wrong_type() {
@@ -180,34 +179,55 @@ async fn identify(shared: &Shared, admitted: &Admitted, consent: Consent) -> Dec
         return if admitted.theirs { theirs(shared, admitted).await } else { absent(reason) };
     }
     let asked = Clock::monotonic();
+    let cookie = hints::cookie(shared, admitted, consent);
+    let decision = if hints::asks_user(admitted, cookie.as_ref()) {
+        of_user(shared, admitted, consent, cookie).await
+    } else {
+        let tenant = &admitted.publisher.settings.identity;
+        let marked = shared.identities.denial(tenant, &admitted.subject, admitted.budget.patience()).await;
+        unless(marked, admitted, without_user(admitted, cookie, Absence::NoHint))
+    };
+    Decision { waited: Clock::monotonic().saturating_duration_since(asked), ..decision }
+}
+
+/// The publisher's own user first, and what is there besides when they have no token.
+async fn of_user(
+    shared: &Shared,
+    admitted: &Admitted,
+    consent: Consent,
+    cookie: Option<Resolution>,
+) -> Decision {
+    let (tenant, patience) = (&admitted.publisher.settings.identity, admitted.budget.patience());
     // Whoever else the request names is looked up beside the user, in the same time.
     let others = admitted.others();
     let (marked, resolution) = futures_util::future::join(
-        shared.identities.denial(&settings.identity, &others, patience),
-        shared.identities.resolve(&settings.identity, &admitted.subject, consent, patience),
+        shared.identities.denial(tenant, &others, patience),
+        shared.identities.resolve(tenant, &admitted.subject, consent, patience),
     )
     .await;
-    let waited = Clock::monotonic().saturating_duration_since(asked);
-    let decision = match (marked, resolution) {
-        (Marked::Denied(denial), _) | (_, Resolution::Denied(denial)) => denied(denial, admitted.verdict),
-        (Marked::Unknown, _) => untold(),
-        (Marked::Clear, Resolution::Token(token)) => injected(token, admitted.theirs),
-        (Marked::Clear, Resolution::Absent(_)) if admitted.theirs => {
-            // No second wait: what is not told by now is unknown.
-            stay(
-                shared.identities.denial(&settings.identity, &admitted.subject, Duration::ZERO).await,
-                admitted,
-            )
-        }
-        (Marked::Clear, Resolution::Absent(absence)) => absent(reason_of_absence(absence)),
+    let next = match resolution {
+        Resolution::Denied(denial) => return denied(denial, admitted.verdict),
+        Resolution::Token(token) => injected(token, Hint::User, admitted.theirs),
+        Resolution::Absent(absence) => without_user(admitted, cookie, absence),
     };
-    Decision { waited, ..decision }
+    let decision = unless(marked, admitted, next);
+    if decision.source.is_none_or(|source| source == Hint::User) {
+        return decision;
+    }
+    // An identity that is not the user's own goes only once it is known that they did not leave. No second wait: what
+    // is not told by now is unknown.
+    unless(shared.identities.denial(tenant, &admitted.subject, Duration::ZERO).await, admitted, decision)
 }
 
-/// Whether an entry that is there already wins over ours: `mode`, and which of the two hints comes first.
-fn prefers_theirs(settings: &PublisherSettings) -> bool {
-    let first = settings.hints.iter().find(|hint| matches!(hint, Hint::Request | Hint::User));
-    settings.mode == Mode::Keep && first == Some(&Hint::Request)
+/// What is there besides the user: the cookie's token, else theirs, else nothing.
+fn without_user(admitted: &Admitted, cookie: Option<Resolution>, absence: Absence) -> Decision {
+    match (cookie, absence) {
+        (Some(Resolution::Token(token)), _) => injected(token, Hint::Cookie, admitted.theirs),
+        _ if admitted.theirs => Decision::kept(),
+        (Some(Resolution::Absent(absence)), Absence::NoHint) | (_, absence) => {
+            absent(reason_of_absence(absence))
+        }
+    }
 }
 
 /// Theirs is to stay. It may, once it is known that nobody named in the request opted out or logged out: what memory
@@ -216,12 +236,14 @@ async fn theirs(shared: &Shared, admitted: &Admitted) -> Decision {
     let asked = Clock::monotonic();
     let tenant = &admitted.publisher.settings.identity;
     let marked = shared.identities.denial(tenant, &admitted.subject, admitted.budget.patience()).await;
-    Decision { waited: Clock::monotonic().saturating_duration_since(asked), ..stay(marked, admitted) }
+    let decision = unless(marked, admitted, Decision::kept());
+    Decision { waited: Clock::monotonic().saturating_duration_since(asked), ..decision }
 }
 
-fn stay(marked: Marked, admitted: &Admitted) -> Decision {
+/// The decision, unless somebody in the request left.
+fn unless(marked: Marked, admitted: &Admitted, decision: Decision) -> Decision {
     match marked {
-        Marked::Clear => Decision::kept(),
+        Marked::Clear => decision,
         Marked::Denied(denial) => denied(denial, admitted.verdict),
         Marked::Unknown => untold(),
     }
@@ -297,7 +319,7 @@ fn absent(reason: Reason) -> Decision {
     Decision { result, reason, source: None, token: None, strip, other: None, waited: Duration::ZERO }
 }
 
-fn injected(token: Injectable, theirs: bool) -> Decision {
+fn injected(token: Injectable, source: Hint, theirs: bool) -> Decision {
     let reason = match token.how {
         How::Fresh => Reason::Fresh,
         How::Due => Reason::Due,
@@ -305,7 +327,7 @@ fn injected(token: Injectable, theirs: bool) -> Decision {
         How::Generated => Reason::Generated,
     };
     let result = if theirs { ResultLabel::Replaced } else { ResultLabel::Injected };
-    Decision { result, source: Some(Hint::User), token: Some(token), ..absent(reason) }
+    Decision { result, source: Some(source), token: Some(token), ..absent(reason) }
 }
 
 /// A marker wins over every verdict, except that a verdict may remove more.

@@ -87,14 +87,20 @@ pub enum Hint {
     Request,
     /// The publisher's own user id.
     User,
+    /// The cookie of the UID2 SDK or of Prebid.
+    Cookie,
 }
 
 impl Hint {
+    /// Every hint, in metric order.
+    pub const ALL: [Self; 3] = [Self::Request, Self::User, Self::Cookie];
+
     /// Its name in metrics and configuration.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Request => "request",
             Self::User => "user",
+            Self::Cookie => "cookie",
         }
     }
 }

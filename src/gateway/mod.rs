@@ -12,6 +12,7 @@ mod decision;
 mod directory;
 mod fanout;
 mod headers;
+mod hints;
 mod inject;
 mod metrics;
 mod nobid;

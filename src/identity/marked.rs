@@ -18,6 +18,7 @@ use super::{Absence, Denial, How, Identities, Inner, Publisher, Resolution, Subj
 use crate::store::RecordKey;
 use crate::time::UnixMillis;
 use crate::uid2::Phase;
+use crate::uid2::cookie::Claim;
 
 /// Whether there is a marker for anybody in a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,6 +42,9 @@ impl Subject {
 impl Identities {
     /// Whether anybody in the request must not be represented, as far as memory tells. Never waits.
     pub fn markers(&self, subject: &Subject) -> Option<Denial> {
+        if subject.browser == Some(Claim::OptedOut) {
+            return Some(Denial::OptedOut);
+        }
         let now = self.0.clock.now();
         subject.keys().find_map(|key| self.0.marker(key, now))
     }

@@ -12,6 +12,7 @@
 //! Identity fails open: whatever goes wrong ends as an absence with its reason. A marker (opt-out, logout) beats
 //! every late answer: records carry a generation, writes compare it, and the cache keeps the newer one.
 
+mod browser;
 mod cache;
 mod current;
 mod filter;
@@ -36,6 +37,7 @@ use crate::net::permit::Permits;
 use crate::operator::{self, Credentials, Operators};
 use crate::store::{RecordKey, Store, StoreError, Tenant};
 use crate::time::Clock;
+use crate::uid2::cookie::Claim;
 use crate::uid2::{AdvertisingToken, Environment, Scope};
 
 pub use crate::store::Origin;
@@ -115,6 +117,8 @@ pub struct Subject {
     pub user: Option<RecordKey>,
     /// Every user id in the request, whoever calls: only asked for markers.
     pub named: SmallVec<[RecordKey; 3]>,
+    /// What the browser's cookies say; of those that yield no identity, only an opt-out.
+    pub browser: Option<Claim>,
 }
 
 /// What may be sent.
@@ -146,9 +150,9 @@ impl Injectable {
 /// Where a token came from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum How {
-    /// The record, before `refresh_from`.
+    /// The record or cookie, before `refresh_from`.
     Fresh,
-    /// The record, while a refresh is due.
+    /// The record or cookie, while a refresh is due.
     Due,
     /// A refresh that came back in time.
     Refreshed,

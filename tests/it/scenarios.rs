@@ -12,6 +12,7 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use uid2_gateway::time::Clock;
 
 use crate::support::json_files;
 use crate::support::poll;
@@ -69,6 +70,7 @@ struct Inbound {
     path: String,
     #[serde(default = "yes")]
     key: bool,
+    /// `${NOW+3600000}` and `${NOW-1}` stand for times in Unix milliseconds.
     #[serde(default)]
     headers: BTreeMap<String, String>,
     /// The body as JSON (its text travels as it stands in the file) …
@@ -234,8 +236,8 @@ async fn prepare(stack: &Stack, step: &Before, name: &str) {
 }
 
 async fn send(stack: &Stack, inbound: &Inbound) -> crate::support::http::Answer {
-    let mut headers: Vec<(&str, &str)> =
-        inbound.headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+    let timed: Vec<(&str, String)> = inbound.headers.iter().map(|(n, v)| (n.as_str(), timed(v))).collect();
+    let mut headers: Vec<(&str, &str)> = timed.iter().map(|(n, v)| (*n, v.as_str())).collect();
     if inbound.key && !inbound.headers.contains_key("authorization") {
         headers.push(AUTH);
     }
@@ -264,6 +266,14 @@ fn zipped(body: &[u8]) -> Bytes {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     std::io::Write::write_all(&mut encoder, body).unwrap();
     encoder.finish().unwrap().into()
+}
+
+/// A text with its times, counted from now.
+fn timed(text: &str) -> String {
+    let Some((before, rest)) = text.split_once("${NOW") else { return text.to_owned() };
+    let (distance, after) = rest.split_once('}').expect("a hole is closed");
+    let time = Clock::System.now().plus(distance.parse().expect("milliseconds with a sign")).0;
+    format!("{before}{time}{}", timed(after))
 }
 
 fn check_outcome(name: &str, expected: &Outcome, answer: &crate::support::http::Answer) {

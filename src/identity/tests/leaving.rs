@@ -36,7 +36,7 @@ async fn a_logout_counts_after_a_restart_whoever_names_the_user() {
     let bench = bench(&[HOURLY]);
     bench.login().await;
     bench.logout().await.unwrap();
-    let named = Subject { user: None, named: [bench.key()].into_iter().collect() };
+    let named = Subject { named: [bench.key()].into_iter().collect(), ..Subject::default() };
     for subject in [bench.subject(), named] {
         assert_eq!(bench.identities.markers(&subject), Some(Denial::LoggedOut));
         bench.forget_cache();
@@ -53,7 +53,8 @@ async fn one_marker_among_the_named_is_enough() {
     let other = bench.identities.user_key(&bench.publisher, b"u2");
     let login = Login { user_id: b"u2", dii: dii("u2@example.com"), tcf: None, origin: Origin::Login };
     bench.identities.login(&bench.publisher, login, consent()).await.unwrap();
-    let both = Subject { user: Some(bench.key()), named: [bench.key(), other].into_iter().collect() };
+    let named = [bench.key(), other].into_iter().collect();
+    let both = Subject { user: Some(bench.key()), named, ..Subject::default() };
     assert_eq!(bench.denial(&both).await, Marked::Clear);
     bench.identities.logout(&bench.publisher, b"u2").await.unwrap();
     assert_eq!(bench.identities.markers(&both), Some(Denial::LoggedOut));

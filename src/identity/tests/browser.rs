@@ -1,0 +1,59 @@
+//! What a browser's cookie is worth over time, and that its opt-out is a marker.
+
+use super::*;
+use crate::uid2::cookie::Claim;
+
+fn subject(bench: &Bench, value: &str) -> Subject {
+    let header = format!("a=b; __uid_2={value}");
+    let browser = bench.identities.browser(&bench.publisher, [header.as_bytes()].into_iter());
+    Subject { browser, ..Subject::default() }
+}
+
+fn brought(bench: &Bench, subject: &Subject) -> String {
+    match bench.identities.brought(subject, consent()) {
+        Resolution::Token(token) => format!("{:?} {}", token.how, token.as_str()),
+        Resolution::Absent(absence) => format!("{absence:?}"),
+        Resolution::Denied(denial) => format!("{denial:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cookie_is_worth_its_token_until_the_margin_before_its_expiry() {
+    let bench = bench(&[]);
+    let now = bench.clock.now().0;
+    let cookie = format!(
+        r#"{{"advertising_token":"AAAA","refresh_from":{},"identity_expires":{},"refresh_expires":{}}}"#,
+        now + HOUR,
+        now + 2 * HOUR,
+        now + 3 * HOUR
+    );
+    let subject = subject(&bench, &cookie);
+    let margin = Settings::default().expiry_margin_ms;
+    let mut at = 0;
+    for (since, expected) in [
+        (0, "Fresh AAAA"),
+        (HOUR - 1, "Fresh AAAA"),
+        (HOUR, "Due AAAA"),
+        (2 * HOUR - margin - 1, "Due AAAA"),
+        (2 * HOUR - margin, "Lapsed"),
+        (3 * HOUR - 1, "Lapsed"),
+        (3 * HOUR, "Dead"),
+    ] {
+        bench.clock.advance(since - at);
+        at = since;
+        assert_eq!(brought(&bench, &subject), expected, "after {since} ms");
+    }
+    assert_eq!(brought(&bench, &Subject::default()), "NoHint");
+    assert!(bench.calls().is_empty(), "the operator is not asked");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_opt_out_in_a_cookie_is_a_marker_and_a_token_is_none() {
+    let bench = bench(&[]);
+    let left = subject(&bench, r#"{"status":"optout"}"#);
+    assert_eq!(left.browser, Some(Claim::OptedOut));
+    assert_eq!(bench.identities.markers(&left), Some(Denial::OptedOut));
+    assert_eq!(brought(&bench, &left), "NoHint");
+    let holds = subject(&bench, r#"{"advertising_token":"AAAA","refresh_token":"r"}"#);
+    assert_eq!(bench.identities.markers(&holds), None);
+}
