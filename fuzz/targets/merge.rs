@@ -1,19 +1,21 @@
 //! Invariant: merging whatever SSPs answer never panics, and comes to what the oracle says, which reads JSON with serde_json
 //! and knows nothing of spans: the same verdict on every reply, and an answer that parses and holds each accepted
 //! seatbid verbatim and in order. A member put into the `ext` of any of them leaves the rest as it was.
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
 #[path = "../../src/openrtb/response/oracle.rs"]
 mod oracle;
 
 use std::borrow::Cow;
 
-use libfuzzer_sys::fuzz_target;
 use oracle::{Case, Verdict, expected};
 use uid2_gateway::openrtb::Limits;
 use uid2_gateway::openrtb::response::{MergeContext, ReplyVerdict, glance, merge, with_ext_member};
 
-fuzz_target!(|data: &[u8]| {
+#[cfg(not(test))]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| check(data));
+
+pub(crate) fn check(data: &[u8]) {
     // A byte for the request's currency, then up to four replies, parted by zero bytes.
     let Some((first, rest)) = data.split_first() else { return };
     let cur = [None, Some("USD"), Some("EUR"), Some("")][usize::from(first & 3)];
@@ -33,7 +35,7 @@ fuzz_target!(|data: &[u8]| {
     if let Some(body) = merged.body {
         assert!(annex(&body, limits), "an answer of ours has no ext yet");
     }
-});
+}
 
 fn plain(verdict: &ReplyVerdict) -> Verdict {
     match verdict {

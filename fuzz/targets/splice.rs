@@ -1,15 +1,18 @@
 //! Invariant: whatever edit is applied to whatever request is accepted, the result is accepted again, holds our EID
 //! exactly when it was added, and holds no EID of a source that was to be stripped.
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
 use bytes::Bytes;
-use libfuzzer_sys::fuzz_target;
 use uid2_gateway::openrtb::{BidRequest, Dialect, Edit, Limits, NewEid, Strip, plan};
 
 const SOURCE: &str = "uidapi.com";
-const EID: NewEid<'_> = NewEid { source: SOURCE, id: "A4AAAABtoken-_", inserter: Some("a\"b.example"), replace: true };
+const EID: NewEid<'_> =
+    NewEid { source: SOURCE, id: "A4AAAABtoken-_", inserter: Some("a\"b.example"), replace: true };
 
-fuzz_target!(|data: &[u8]| {
+#[cfg(not(test))]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| check(data));
+
+pub(crate) fn check(data: &[u8]) {
     let Ok(request) = BidRequest::parse(Bytes::copy_from_slice(data), &Limits::default()) else { return };
     // Options from the length, so that whole bid requests are useful seeds.
     let options = data.len().wrapping_mul(31).to_le_bytes()[0];
@@ -33,4 +36,4 @@ fuzz_target!(|data: &[u8]| {
         (false, Strip::All) => assert!(!again.eids().any(), "an EID survived"),
         (false, Strip::Nothing) => {}
     }
-});
+}

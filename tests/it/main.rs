@@ -17,5 +17,6 @@ mod privacy;
 mod restart;
 mod scenarios;
 mod sdk;
+mod seeds;
 mod support;
 mod vendor_list;
