@@ -43,6 +43,29 @@ impl Changes {
         self.replace(Span { start: at, end: at }, format!("{comma}{items}"));
     }
 
+    /// How many there are; with [`Self::forget`], those since then can be taken back.
+    pub(super) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Takes back all but the first `count`.
+    pub(super) fn forget(&mut self, count: usize) {
+        self.0.truncate(count);
+    }
+
+    /// The text with the changes made; they must be [sorted](Self::sort).
+    pub(super) fn applied(&self, text: &[u8]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(text.len());
+        let mut from = 0;
+        for Change { span, with } in &self.0 {
+            out.extend_from_slice(text.get(from..span.start as usize).unwrap_or_default());
+            out.extend_from_slice(with);
+            from = span.end as usize;
+        }
+        out.extend_from_slice(text.get(from..).unwrap_or_default());
+        out
+    }
+
     pub(super) fn extend(&mut self, more: Self) {
         self.0.extend(more.0);
     }

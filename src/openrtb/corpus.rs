@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{BidRequest, Dialect, Edit, Limits, NewEid, Strip, plan};
 
-fn corpus() -> Vec<(String, Bytes)> {
+pub(super) fn corpus() -> Vec<(String, Bytes)> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/openrtb");
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut corpus: Vec<_> = files

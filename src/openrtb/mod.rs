@@ -11,6 +11,7 @@
 mod changes;
 mod eid;
 mod error;
+pub mod guard;
 mod read;
 mod request;
 pub mod response;

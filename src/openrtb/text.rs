@@ -71,7 +71,7 @@ impl Text {
 }
 
 /// Undoes the escapes of a string that the scan found well-formed.
-fn unescape(raw: &str) -> String {
+pub(super) fn unescape(raw: &str) -> String {
     let mut out = String::with_capacity(raw.len());
     let mut rest = raw;
     while let Some((plain, escape)) = rest.split_once('\\') {

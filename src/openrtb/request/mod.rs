@@ -212,6 +212,17 @@ impl BidRequest {
         self.wrong_type
     }
 
+    /// Takes over what another version of the same request had against it.
+    pub(super) fn inherit(&mut self, from: &Self) {
+        self.wrong_type = from.wrong_type.or(self.wrong_type);
+        let gone = |mine: [Option<Text>; 2], theirs: [Option<Text>; 2]| {
+            mine.map(|text| text.is_some()) != theirs.map(|text| text.is_some())
+        };
+        let (mine, theirs) = (&mut self.signals, &from.signals);
+        mine.malformed |=
+            theirs.malformed || gone(mine.consent, theirs.consent) || gone(mine.countries, theirs.countries);
+    }
+
     fn text(&self, text: Option<Text>) -> Option<Cow<'_, str>> {
         text.map(|text| text.decode(&self.body))
     }

@@ -1,0 +1,218 @@
+//! The guard under `user`: directly identifying information (DII) and raw UID2s do not leave.
+//!
+//! What is DII: a plain e-mail address anywhere in a string, also in JSON or per cent encoding inside of it (up to two
+//! layers); a phone number, `+` and 10 to 15 digits, as a whole string or keyword; a hash that is the hash of the
+//! request's own hint, or stands under a name that says so (`email_hash`, `hem`, …). Numbers, keys and other hashes are
+//! none: many legitimate ids look like hashes. What goes with it is the smallest thing that has meaning of its own: the
+//! member, the array element, the one keyword, the uid.
+//!
+//! Not seen: an address in base64 or HTML entities, one whose parts stand in different strings, and a phone number in
+//! another notation.
+//!
+//! The guard works before everything else: what it finds is cut out of the body, and what is left is read again as if
+//! it had come so. So no other edit can overlap with it, DII names no user, and a raw UID2 is nobody's entry.
+
+mod cursor;
+mod eids;
+mod keys;
+mod sieve;
+mod walk;
+mod wording;
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use self::cursor::Cursor;
+use self::walk::Walk;
+use self::wording::{OwnHash, Wording, is_raw_uid2};
+use super::changes::Changes;
+use super::eid::Place;
+use super::error::ScanError;
+use super::request::BidRequest;
+use super::scan::{Kind, Limits};
+use super::text::Text;
+
+/// What to look for.
+#[derive(Clone, Copy, Debug)]
+pub struct Watch<'a> {
+    /// DII of any kind; without it, only raw UID2s.
+    pub dii: bool,
+    /// SHA-256 of the DII that the request brings as a hint for us.
+    pub own: &'a [[u8; 32]],
+    /// EID sources whose ids must be tokens.
+    pub tokens_of: &'a [&'a str],
+}
+
+/// Where something was found: the member of `user`, or `user` itself for any other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(missing_docs, reason = "each is named after its member")]
+pub enum Spot {
+    User,
+    Id,
+    Buyeruid,
+    Keywords,
+    Kwarray,
+    Customdata,
+    Data,
+    Eids,
+    Ext,
+}
+
+impl Spot {
+    /// Every spot, in metric order.
+    pub const ALL: [Self; 9] = [
+        Self::User,
+        Self::Id,
+        Self::Buyeruid,
+        Self::Keywords,
+        Self::Kwarray,
+        Self::Customdata,
+        Self::Data,
+        Self::Eids,
+        Self::Ext,
+    ];
+
+    /// The name of the member, under `user`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Id => "id",
+            Self::Buyeruid => "buyeruid",
+            Self::Keywords => "keywords",
+            Self::Kwarray => "kwarray",
+            Self::Customdata => "customdata",
+            Self::Data => "data",
+            Self::Eids => "eids",
+            Self::Ext => "ext",
+        }
+    }
+
+    /// The member with its path.
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Id => "user.id",
+            Self::Buyeruid => "user.buyeruid",
+            Self::Keywords => "user.keywords",
+            Self::Kwarray => "user.kwarray",
+            Self::Customdata => "user.customdata",
+            Self::Data => "user.data",
+            Self::Eids => "user.eids",
+            Self::Ext => "user.ext",
+        }
+    }
+}
+
+/// One thing found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Hit {
+    /// In which member.
+    pub spot: Spot,
+    /// Byte offset of the string it stands in.
+    pub offset: usize,
+    /// It is a raw UID2 and no DII.
+    pub raw: bool,
+}
+
+/// All that was found in one request.
+pub struct Found {
+    removals: Changes,
+    hits: SmallVec<[Hit; 2]>,
+}
+
+/// Looks through `user`. A request without DII costs one pass over the bytes of `user` and allocates nothing.
+pub fn inspect(request: &BidRequest, watch: &Watch<'_>) -> Option<Found> {
+    let user = request.layout.user?;
+    let text: &[u8] = request.body();
+    let look = watch.dii && (!watch.own.is_empty() || sieve::suspicious(user.value.of(text)));
+    if !look && !may_hold_raw(request, watch) {
+        return None;
+    }
+    let wording = Wording { own: watch.own.iter().map(OwnHash::new).collect() };
+    let mut walk = Walk {
+        text,
+        cursor: Cursor::new(text, user.value.start),
+        watch,
+        wording: &wording,
+        removals: Changes::default(),
+        hits: SmallVec::new(),
+        depth: 0,
+    };
+    if walk.user() {
+        walk.removals = Changes::default();
+        walk.removals.remove(text, [(user.span, user.index)]);
+    }
+    let Walk { mut removals, hits, .. } = walk;
+    removals.sort();
+    (!hits.is_empty()).then_some(Found { removals, hits })
+}
+
+/// Whether an id of a source that takes tokens is none. A list that was not read to its end may hold one.
+fn may_hold_raw(request: &BidRequest, watch: &Watch<'_>) -> bool {
+    let eids = request.eids();
+    Place::ALL.into_iter().any(|place| {
+        eids.is_cut(place)
+            || eids.of(place).any(|eid| {
+                watch.tokens_of.iter().any(|source| eid.is_of(source)) && eid.ids().any(|id| is_raw_uid2(&id))
+            })
+    })
+}
+
+impl Found {
+    /// What was found, in the order of the body.
+    pub fn hits(&self) -> &[Hit] {
+        &self.hits
+    }
+
+    /// The request without it.
+    ///
+    /// What made the request one to which nothing is added still does, and where a consent string or a country went,
+    /// the signals count as malformed: without it nobody can say what it allowed.
+    pub fn cleaned(&self, request: &BidRequest, limits: &Limits) -> Result<BidRequest, ScanError> {
+        let body = Bytes::from(self.removals.applied(request.body()));
+        let mut cleaned = BidRequest::parse(body, limits)?;
+        cleaned.inherit(request);
+        Ok(cleaned)
+    }
+}
+
+impl BidRequest {
+    /// The strings of the hint `user.ext.uid2` with their names, as they stand: `email`, `phone`, `email_hash`,
+    /// `phone_hash`, and whatever else is there.
+    pub fn dii_hints(&self) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {
+        let mut hints = Vec::new();
+        let Some(member) = self.layout.ext_uid2.filter(|member| member.kind == Kind::Object) else {
+            return hints;
+        };
+        let body: &[u8] = self.body();
+        let mut cursor = Cursor::new(body, member.value.start);
+        cursor.open();
+        while cursor.next() {
+            let key = cursor.key();
+            if let Some(text) = cursor.skip() {
+                hints.push((key.decode(body), text.decode(body)));
+            }
+        }
+        hints
+    }
+}
+
+impl Cursor<'_> {
+    /// The string value of a member of the object it stands at.
+    fn member(mut self, text: &[u8], name: &str) -> Option<Text> {
+        self.open();
+        while self.next() {
+            let key = self.key();
+            let value = self.skip();
+            if key.decode(text) == name {
+                return value;
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests;
