@@ -8,6 +8,7 @@ use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
+use uid2_gateway::openrtb::guard::{Watch, inspect};
 use uid2_gateway::openrtb::{BidRequest, Dialect, Edit, Limits, NewEid, Strip, plan};
 
 const TOKEN: &str = concat!(
@@ -18,7 +19,7 @@ const TOKEN: &str = concat!(
 const EDIT: Edit<'_> = Edit {
     dialect: Dialect::V26,
     strip: Strip::Nothing,
-    add: Some(NewEid { source: "uidapi.com", id: TOKEN, inserter: None, replace: false }),
+    add: Some(NewEid { source: "uidapi.com", id: TOKEN, inserter: None, rti_partner: None, replace: false }),
     remove_user_id: false,
     fill_gpc: false,
 };
@@ -58,6 +59,11 @@ fn openrtb(c: &mut Criterion) {
                 let request = BidRequest::parse(black_box(body.clone()), &Limits::default()).ok()?;
                 Some(plan(&request, &EDIT).segments(&request, Some(123)))
             });
+        });
+        group.bench_with_input(BenchmarkId::from_parameter("guard"), &body, |b, body| {
+            let request = BidRequest::parse(body.clone(), &Limits::default()).ok();
+            let watch = Watch { dii: true, own: &[], tokens_of: &["uidapi.com", "euid.eu"] };
+            b.iter(|| inspect(black_box(request.as_ref()?), &watch));
         });
         group.bench_with_input(BenchmarkId::from_parameter("serde_json validation"), &body, |b, body| {
             b.iter(|| serde_json::from_slice::<IgnoredAny>(black_box(body)).is_ok());

@@ -6,8 +6,13 @@ use bytes::Bytes;
 use uid2_gateway::openrtb::{BidRequest, Dialect, Edit, Limits, NewEid, Strip, plan};
 
 const SOURCE: &str = "uidapi.com";
-const EID: NewEid<'_> =
-    NewEid { source: SOURCE, id: "A4AAAABtoken-_", inserter: Some("a\"b.example"), replace: true };
+const EID: NewEid<'_> = NewEid {
+    source: SOURCE,
+    id: "A4AAAABtoken-_",
+    inserter: Some("a\"b.example"),
+    rti_partner: None,
+    replace: true,
+};
 
 #[cfg(not(test))]
 libfuzzer_sys::fuzz_target!(|data: &[u8]| check(data));

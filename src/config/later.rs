@@ -14,13 +14,12 @@ const LATER: &[(&str, &[&str])] = &[
             "euid",
             "notice",
             "hints_unauthenticated",
-            "dii_guard",
             "rate_per_s",
             "holdout_percent",
             "cookie",
         ],
     ),
-    ("ssp", &["http2", "rti_partner", "scopes", "breaker"]),
+    ("ssp", &["http2", "breaker"]),
 ];
 
 /// Why `key` of a table of this kind is refused.

@@ -10,7 +10,7 @@ use toml::de::DeTable;
 use super::faults::Source;
 use super::reader::{At, Context, Section};
 use super::sections;
-use crate::gateway::{Hint, KeyDigest, Match, Mode, PublisherSettings, UserIdFrom};
+use crate::gateway::{DiiGuard, Hint, KeyDigest, Match, Mode, PublisherSettings, UserIdFrom};
 use crate::identity;
 use crate::operator::Credentials;
 use crate::privacy::Policy;
@@ -116,6 +116,8 @@ fn one(section: &Section<'_>, registry: &mut Registry<'_>) -> Option<PublisherSe
     let hints =
         section.words("hints", &[("request", Hint::Request), ("user", Hint::User), ("cookie", Hint::Cookie)]);
     let mode = section.choice("mode", &[("keep", Mode::Keep), ("replace", Mode::Replace)]);
+    let guards = [("strip", DiiGuard::Strip), ("reject", DiiGuard::Reject), ("off", DiiGuard::Off)];
+    let dii_guard = section.choice("dii_guard", &guards);
     let inserter = section.text("inserter").map(|(text, _)| text);
     Some(PublisherSettings {
         identity: identity::Publisher::new(Arc::from(id.as_deref()?), Arc::new(credentials?)),
@@ -128,6 +130,7 @@ fn one(section: &Section<'_>, registry: &mut Registry<'_>) -> Option<PublisherSe
         user_id_from,
         hints,
         mode: mode?,
+        dii_guard: dii_guard?,
         inserter,
     })
 }

@@ -11,8 +11,9 @@ use super::publisher::{id, tables};
 use super::reader::{Context, Section};
 use super::sections::{is_loopback, millis, pem, size};
 use crate::net::Origin;
-use crate::openrtb::Dialect;
-use crate::ssp::{EnvironmentRule, Settings, TmaxMode};
+use crate::openrtb::{Dialect, RtiPlace};
+use crate::ssp::{EnvironmentRule, PermissionMode, Scopes, Settings, TmaxMode};
+use crate::uid2::Scope;
 
 /// Every `[[ssp]]` of every file, in order.
 pub(super) fn all<'a>(files: &'a [(&'a Source, DeTable<'a>)], context: &'a Context<'a>) -> Vec<Settings> {
@@ -49,6 +50,13 @@ fn one(section: &Section<'_>, ids: &mut HashSet<String>) -> Option<Settings> {
         Some(if loopback { EnvironmentRule::Any } else { EnvironmentRule::Prod })
     };
     let tmax = section.choice("tmax", &[("rewrite", TmaxMode::Rewrite), ("keep", TmaxMode::Keep)]);
+    let permissions = [("apply", PermissionMode::Apply), ("ignore", PermissionMode::Ignore)];
+    let partners = [
+        ("none", None),
+        ("uid_ext", Some(RtiPlace::UidExt)),
+        ("uid_flat", Some(RtiPlace::UidFlat)),
+        ("eid_level", Some(RtiPlace::EidExt)),
+    ];
     let settings = Settings {
         id: id.clone().unwrap_or_default(),
         url: url.unwrap_or_default(),
@@ -66,6 +74,9 @@ fn one(section: &Section<'_>, ids: &mut HashSet<String>) -> Option<Settings> {
         strip_user_id: section.flag("strip_user_id", false),
         tmax: tmax.unwrap_or_default(),
         environment: environment.unwrap_or(EnvironmentRule::Prod),
+        scopes: scopes(section),
+        eid_permissions: section.choice("eid_permissions", &permissions).unwrap_or_default(),
+        rti_partner: section.choice("rti_partner", &partners).flatten(),
         ca: section.table("tls", "ssp.tls").and_then(|tls| pem(&tls, "ca")),
     };
     id.map(|_| settings)
@@ -74,6 +85,12 @@ fn one(section: &Section<'_>, ids: &mut HashSet<String>) -> Option<Settings> {
 /// 0 is no vendor: a number that is refused leaves none.
 fn vendor(section: &Section<'_>) -> Option<u16> {
     u16::try_from(section.integer("gvl_id", 1..=65_535, 0)).ok().filter(|id| *id > 0)
+}
+
+/// Which scopes' tokens and entries it gets; an empty list is none of them.
+fn scopes(section: &Section<'_>) -> Scopes {
+    let words = section.words("scopes", &[("uid2", Scope::Uid2), ("euid", Scope::Euid)]);
+    Scopes { uid2: words.contains(&Scope::Uid2), euid: words.contains(&Scope::Euid) }
 }
 
 fn url(section: &Section<'_>) -> Option<Uri> {

@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use super::budget::Budget;
 use super::directory::{Hint, Publisher, PublisherSettings, UserIdFrom};
 use super::outcome::{Reject, RejectKind};
-use super::{Leg, Shared, headers, signals};
+use super::{Leg, Shared, dii, headers, signals};
 use crate::identity::Subject;
 use crate::openrtb::BidRequest;
 use crate::privacy::{self, Regime, Rules, StripWhat, Verdict};
@@ -130,6 +130,8 @@ pub(super) fn admit(shared: &Shared, legs: &[Leg], inbound: Inbound) -> Result<A
         Some(publisher) => Arc::clone(publisher),
         None => return Err(Reject::early(RejectKind::NoPublisher)),
     };
+    let request = dii::guarded(shared, &publisher, request, &inbound)
+        .map_err(|kind| Reject { publisher: Some(publisher.index), kind })?;
     let authenticated = by_key || peer.trusted;
     let debug = authenticated && shared.debug.admits(&publisher.settings.id);
     let subject = subject(shared, &publisher, (&request, &inbound), authenticated);

@@ -268,7 +268,8 @@ impl Decision {
         })
     }
 
-    /// The decision as it turned out: a token that no SSP may get, or that no SSP had time for, was not sent.
+    /// The decision as it turned out: a token that no SSP may get, or that no SSP had time for, was not sent, and
+    /// neither was an entry of theirs that no SSP may get.
     #[must_use]
     pub(super) fn confirmed(self, outgoing: &Outgoing) -> Self {
         self.consented(outgoing).sent(outgoing)
@@ -289,18 +290,18 @@ impl Decision {
         Self { result, reason, source: None, token: None, ..decision }
     }
 
+    /// What every SSP was refused, was not sent.
     fn sent(self, outgoing: &Outgoing) -> Self {
-        let sent = |leg: &OutgoingLeg| leg.call.is_some() && leg.result == self.result;
-        if self.token.is_none() || outgoing.legs.iter().any(sent) {
+        let ours = self.token.is_some();
+        let sent = |leg: &OutgoingLeg| leg.result == self.result && (leg.call.is_some() || !ours);
+        let decided = ours || self.result == ResultLabel::Kept;
+        if !decided || outgoing.legs.is_empty() || outgoing.legs.iter().any(sent) {
             return self;
         }
-        let lost = [ResultLabel::Absent, ResultLabel::Kept];
-        let refused = outgoing.legs.iter().any(|leg| lost.contains(&leg.result));
-        let (result, reason) = match (self.result, refused) {
-            (ResultLabel::Replaced, true) => (ResultLabel::Kept, Reason::Theirs),
-            (_, true) => (ResultLabel::Absent, Reason::Environment),
-            (_, false) => (ResultLabel::Absent, Reason::Wait),
-        };
+        let refusals = || outgoing.legs.iter().filter_map(|leg| leg.refused.map(|why| (leg.result, why)));
+        let kept = refusals().find(|(result, _)| *result == ResultLabel::Kept);
+        let (result, reason) =
+            kept.or_else(|| refusals().next()).unwrap_or((ResultLabel::Absent, Reason::Wait));
         Self { result, reason, source: None, token: None, ..self }
     }
 

@@ -50,6 +50,8 @@ pub struct PublisherSettings {
     pub hints: Vec<Hint>,
     /// What happens to a UID2 or EUID entry that the request already carries.
     pub mode: Mode,
+    /// What happens to DII under `user`.
+    pub dii_guard: DiiGuard,
     /// `inserter` of the EID, written where the dialect has it.
     pub inserter: Option<String>,
 }
@@ -112,6 +114,17 @@ pub enum Mode {
     Keep,
     /// Its id is swapped when ours is valid.
     Replace,
+}
+
+/// What happens to an e-mail address, a phone number or a hash of one under `user`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DiiGuard {
+    /// It is cut out.
+    Strip,
+    /// The request is refused.
+    Reject,
+    /// Nothing.
+    Off,
 }
 
 /// A publisher, found.

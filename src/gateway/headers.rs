@@ -4,12 +4,18 @@ use http::header::{ACCEPT_LANGUAGE, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::outcome::RejectKind;
+use crate::uid2::DiiKind;
 
 /// The version header of OpenRTB over HTTP.
 pub(super) const X_OPENRTB_VERSION: HeaderName = HeaderName::from_static("x-openrtb-version");
 const SEC_GPC: HeaderName = HeaderName::from_static("sec-gpc");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const PUBLISHER_USER_ID: HeaderName = HeaderName::from_static("x-publisher-user-id");
+
+const DII_HASHES: [(HeaderName, DiiKind); 2] = [
+    (HeaderName::from_static("x-uid2-email-hash"), DiiKind::Email),
+    (HeaderName::from_static("x-uid2-phone-hash"), DiiKind::Phone),
+];
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -36,6 +42,14 @@ pub(super) fn sec_gpc(headers: &HeaderMap) -> bool {
 /// The publisher's own user id, as header bytes.
 pub(super) fn publisher_user_id(headers: &HeaderMap) -> Option<&[u8]> {
     headers.get(PUBLISHER_USER_ID).map(HeaderValue::as_bytes).filter(|id| !id.is_empty())
+}
+
+/// Every hash of an e-mail address or phone number that the caller gives as a hint, as text.
+pub(super) fn dii_hashes(headers: &HeaderMap) -> impl Iterator<Item = (DiiKind, &str)> {
+    DII_HASHES.into_iter().flat_map(|(name, kind)| {
+        let values = headers.get_all(name).into_iter();
+        values.filter_map(move |value| Some((kind, value.to_str().ok()?.trim())))
+    })
 }
 
 /// What every SSP gets, before its own additions.

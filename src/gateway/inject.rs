@@ -5,13 +5,14 @@ use std::time::Duration;
 use http::HeaderMap;
 
 use super::admit::Admitted;
-use super::decision::{Decision, ResultLabel, both, strip_of};
+use super::decision::{Decision, Reason, ResultLabel};
+use super::leg::{Knows, Narrowed, Removal, knows};
 use super::{Leg, whole_millis};
 use crate::net::body::Segments;
-use crate::openrtb::{self, Dialect, Edit, NewEid, Plan, Strip};
-use crate::ssp::{EnvironmentRule, Settings, TmaxMode};
+use crate::openrtb::{self, Dialect, Edit, NewEid, Plan, RtiPartner, RtiPlace};
+use crate::ssp::{Settings, TmaxMode};
 use crate::time::Deadline;
-use crate::uid2::Environment;
+use crate::uid2::Scope;
 
 /// What leaves, per routed SSP in the publisher's order.
 #[derive(Debug)]
@@ -26,6 +27,10 @@ pub(super) struct OutgoingLeg {
     pub ssp: usize,
     /// What this SSP gets to know of the user.
     pub result: ResultLabel,
+    /// Why that is less than the decision, when it is.
+    pub refused: Option<Reason>,
+    /// What was removed or held back for this SSP alone.
+    pub narrowed: Narrowed,
     /// `None` when its time is already under `min_ms`: it is not called.
     pub call: Option<Call>,
 }
@@ -39,76 +44,74 @@ pub(super) struct Call {
 }
 
 /// What makes two SSPs share one edit plan.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct PlanKey {
+#[derive(PartialEq, Eq)]
+struct PlanKey<'a> {
     dialect: Dialect,
     token: bool,
-    strip: Strip<'static>,
+    strip: Removal<'a>,
+    rti: Option<RtiPlace>,
     remove_user_id: bool,
 }
 
 /// Builds every leg. Costs nothing beyond a list when nothing is to be edited.
 pub(super) fn inject(admitted: &Admitted, decision: &Decision, legs: &[Leg]) -> Outgoing {
-    let mut plans: Vec<(PlanKey, Plan)> = Vec::with_capacity(2);
+    let permissions = admitted.request.eid_permissions();
+    let mut plans: Vec<(PlanKey<'_>, Plan)> = Vec::with_capacity(2);
     let routed = admitted.publisher.settings.ssps.iter();
     let built = routed.filter_map(|&ssp| {
         let settings = &legs.get(ssp)?.settings;
-        let unconsented = admitted.leg_strip(ssp);
-        let token = decision.token.is_some() && unconsented.is_none() && admits(settings, admitted);
-        let strip = both(decision.strip, unconsented.map_or(Strip::Nothing, strip_of));
-        let result = match decision.result {
-            result if unconsented.is_some() && result.sends() => ResultLabel::Denied,
-            result if token || decision.token.is_none() => result,
-            ResultLabel::Replaced => ResultLabel::Kept,
-            _ => ResultLabel::Absent,
+        let Knows { token, strip, result, refused, narrowed } =
+            knows(admitted, decision, (ssp, settings), permissions.as_ref());
+        let key = PlanKey {
+            dialect: settings.dialect,
+            token,
+            strip,
+            rti: settings.rti_partner.filter(|_| token),
+            remove_user_id: settings.strip_user_id,
         };
-        let key = PlanKey { dialect: settings.dialect, token, strip, remove_user_id: settings.strip_user_id };
         let plan = plan_for(&mut plans, key, admitted, decision);
         let call = admitted.budget.leg(settings).map(|(deadline, left)| Call {
             headers: leg_headers(admitted, settings),
             body: Segments::from(plan.segments(&admitted.request, tmax(settings, left))),
             deadline,
         });
-        Some(OutgoingLeg { ssp, result, call })
+        Some(OutgoingLeg { ssp, result, refused, narrowed, call })
     });
     Outgoing { legs: built.collect() }
 }
 
-/// A token made outside production stays away from an SSP that takes production only.
-fn admits(settings: &Settings, admitted: &Admitted) -> bool {
-    match settings.environment {
-        EnvironmentRule::Any => true,
-        EnvironmentRule::Prod => {
-            admitted.publisher.settings.identity.environment() == Environment::Production
-        }
-    }
-}
-
-fn plan_for<'a>(
-    plans: &'a mut Vec<(PlanKey, Plan)>,
-    key: PlanKey,
+fn plan_for<'a, 'k>(
+    plans: &'a mut Vec<(PlanKey<'k>, Plan)>,
+    key: PlanKey<'k>,
     admitted: &Admitted,
     decision: &Decision,
 ) -> &'a Plan {
     let known = plans.iter().position(|(k, _)| *k == key);
     let index = known.unwrap_or_else(|| {
-        plans.push((key, plan(key, admitted, decision)));
+        let plan = plan(&key, admitted, decision);
+        plans.push((key, plan));
         plans.len() - 1
     });
     &plans[index].1
 }
 
-fn plan(key: PlanKey, admitted: &Admitted, decision: &Decision) -> Plan {
+fn plan(key: &PlanKey<'_>, admitted: &Admitted, decision: &Decision) -> Plan {
     let token = decision.token.as_ref().filter(|_| key.token);
+    let scope = admitted.scope();
+    let value = match scope {
+        Scope::Uid2 => "UID2",
+        Scope::Euid => "EUID",
+    };
     let add = token.map(|token| NewEid {
-        source: admitted.scope().source(),
+        source: scope.source(),
         id: token.as_str(),
         inserter: admitted.publisher.settings.inserter.as_deref(),
+        rti_partner: key.rti.map(|place| RtiPartner { place, value }),
         replace: decision.result == ResultLabel::Replaced,
     });
     let edit = Edit {
         dialect: key.dialect,
-        strip: key.strip,
+        strip: key.strip.strip(),
         add,
         remove_user_id: key.remove_user_id,
         fill_gpc: admitted.fill_gpc,

@@ -10,6 +10,7 @@ use super::decision::{Decision, Reason, ResultLabel};
 use super::directory::Hint;
 use super::inject::Outgoing;
 use super::outcome::{Outcome, Reject};
+use crate::openrtb::guard::Spot;
 use crate::telemetry::{Registry, RegistryError, buckets};
 use crate::uid2::Scope;
 
@@ -92,6 +93,9 @@ const NO_PUBLISHER: &str = "none";
 /// The label of publishers beyond `metrics.publishers`.
 const OTHER: &str = "other";
 
+/// `reason` of `leg_eids_withheld_total`: `ssp.scopes`, and the EID permissions of the request.
+const NARROWED: [&str; 2] = ["scope", "permission"];
+
 /// Names that become labels.
 #[derive(Clone, Debug)]
 pub struct Labels {
@@ -114,6 +118,8 @@ pub struct Metrics {
     legs: Vec<Vec<IntCounter>>,
     sources: [IntCounter; Hint::ALL.len()],
     stripped: Vec<IntCounter>,
+    narrowed: Vec<Vec<IntCounter>>,
+    dii_stripped: [IntCounter; Spot::ALL.len()],
     inflight: IntGauge,
     shed: IntCounter,
     key_mismatch: IntCounter,
@@ -139,6 +145,16 @@ impl Metrics {
         let sources = registry.counters("identity_source_total", "Hint that named the user.", &["source"])?;
         let stripped =
             registry.counters("eids_stripped_total", "Requests with EIDs removed.", &["reason"])?;
+        let narrowed = registry.counters(
+            "leg_eids_withheld_total",
+            "Requests of which an SSP got fewer EIDs than others, by what withheld them.",
+            &["ssp", "reason"],
+        )?;
+        let dii = registry.counters(
+            "dii_stripped_total",
+            "E-mail addresses, phone numbers, hashes of them and raw UID2s removed, by member of user.",
+            &["place"],
+        )?;
         let names = publisher_labels(labels);
         let outcomes = OutcomeLabel::ALL.map(OutcomeLabel::as_str);
         let results = ResultLabel::ALL.map(ResultLabel::as_str);
@@ -159,6 +175,8 @@ impl Metrics {
             legs: labels.ssps.iter().map(|s| bind(&legs, s, &results)).collect(),
             sources: Hint::ALL.map(|hint| sources.with_label_values(&[hint.as_str()])),
             stripped: Reason::ALL.iter().map(|reason| bind_stripped(&stripped, *reason)).collect(),
+            narrowed: labels.ssps.iter().map(|s| bind(&narrowed, s, &NARROWED)).collect(),
+            dii_stripped: Spot::ALL.map(|spot| dii.with_label_values(&[spot.as_str()])),
             inflight: registry.gauge("inflight_requests", "Ad requests being worked on.")?,
             shed: registry.counter("shed_total", "Ad requests refused under overload.")?,
             key_mismatch: registry.counter(
@@ -184,10 +202,20 @@ impl Metrics {
         }
         for leg in outgoing.legs.iter().filter(|leg| leg.call.is_some()) {
             inc(&self.legs, leg.ssp, leg.result as usize);
+            for (column, narrowed) in [leg.narrowed.scope, leg.narrowed.permission].into_iter().enumerate() {
+                if narrowed {
+                    inc(&self.narrowed, leg.ssp, column);
+                }
+            }
         }
         if admitted.mismatch {
             self.key_mismatch.inc();
         }
+    }
+
+    /// Counts one thing that the DII guard removed.
+    pub(super) fn dii_stripped(&self, spot: Spot) {
+        self.dii_stripped[spot as usize].inc();
     }
 
     /// Counts a finished request and its time.

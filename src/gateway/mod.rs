@@ -9,11 +9,13 @@ mod budget;
 mod coding;
 mod debug;
 mod decision;
+mod dii;
 mod directory;
 mod fanout;
 mod headers;
 mod hints;
 mod inject;
+mod leg;
 mod metrics;
 mod nobid;
 mod outcome;
@@ -36,7 +38,8 @@ pub use admit::{Caller, Inbound, Peer};
 pub use debug::DebugAllow;
 pub use decision::{Decision, Reason, ResultLabel, denial_label};
 pub use directory::{
-    Directory, DirectoryError, Hint, KeyDigest, Match, Mode, Publisher, PublisherSettings, UserIdFrom,
+    DiiGuard, Directory, DirectoryError, Hint, KeyDigest, Match, Mode, Publisher, PublisherSettings,
+    UserIdFrom,
 };
 pub use headers::bearer;
 pub use metrics::{Labels, Metrics, OutcomeLabel};

@@ -105,6 +105,14 @@ pub enum RejectKind {
     /// The caller went away in the middle of the body.
     #[error("body ended early")]
     BodyBroken,
+    /// An e-mail address, a phone number or a hash of one under `user`, where the publisher wants none.
+    #[error("{member} holds an e-mail address, a phone number or a hash of one, at byte {offset}")]
+    Dii {
+        /// The member of `user`.
+        member: &'static str,
+        /// Byte offset into the body.
+        offset: usize,
+    },
     /// Too many requests at once.
     #[error("too many requests in flight")]
     Overload,
@@ -119,7 +127,9 @@ impl Reject {
     /// The label under which the request is counted.
     pub fn label(&self) -> OutcomeLabel {
         match self.kind {
-            RejectKind::BadRequest(_) | RejectKind::BadGzip => OutcomeLabel::BadRequest,
+            RejectKind::BadRequest(_) | RejectKind::BadGzip | RejectKind::Dii { .. } => {
+                OutcomeLabel::BadRequest
+            }
             RejectKind::UnknownKey | RejectKind::KeyRequired => OutcomeLabel::Unauthorized,
             RejectKind::NoPublisher => OutcomeLabel::NotFound,
             RejectKind::MediaType | RejectKind::ContentCoding => OutcomeLabel::Unsupported,

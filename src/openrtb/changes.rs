@@ -53,16 +53,17 @@ impl Changes {
         self.0.truncate(count);
     }
 
-    /// The text with the changes made; they must be [sorted](Self::sort).
-    pub(super) fn applied(&self, text: &[u8]) -> Vec<u8> {
-        let mut out = Vec::with_capacity(text.len());
-        let mut from = 0;
+    /// A part of the text with the changes made, all of which lie in it; they must be [sorted](Self::sort).
+    pub(super) fn applied(&self, text: &[u8], part: Span) -> Vec<u8> {
+        let part = part.range();
+        let mut out = Vec::with_capacity(part.len() + 64);
+        let mut from = part.start;
         for Change { span, with } in &self.0 {
             out.extend_from_slice(text.get(from..span.start as usize).unwrap_or_default());
             out.extend_from_slice(with);
             from = span.end as usize;
         }
-        out.extend_from_slice(text.get(from..).unwrap_or_default());
+        out.extend_from_slice(text.get(from..part.end).unwrap_or_default());
         out
     }
 

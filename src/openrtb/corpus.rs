@@ -49,7 +49,13 @@ fn an_identifier_can_be_added_to_every_request() {
     for (name, body) in corpus() {
         let request = BidRequest::parse(body, &Limits::default()).unwrap();
         for dialect in DIALECTS {
-            let add = NewEid { source: "new.example", id: "TOKEN", inserter: None, replace: false };
+            let add = NewEid {
+                source: "new.example",
+                id: "TOKEN",
+                inserter: None,
+                rti_partner: None,
+                replace: false,
+            };
             let edit = Edit {
                 dialect,
                 strip: Strip::Nothing,

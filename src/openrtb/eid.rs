@@ -29,6 +29,8 @@ pub(super) struct Entry {
     pub source: Option<Text>,
     /// `inserter`, `matcher`, `mm`, as written.
     provenance: [Option<Span>; 3],
+    /// It has source and a list of uids, and besides at most provenance.
+    bare: bool,
     /// How many uids, readable or not.
     pub uids: u32,
     /// The readable ids, in [`EidLists::ids`].
@@ -99,8 +101,15 @@ impl EidLists {
 
     fn entry(&mut self, scanner: &mut Scanner<'_>) -> Result<Entry, ScanError> {
         let from = offset(self.ids.len());
-        let mut entry =
-            Entry { span: Span::default(), source: None, provenance: [None; 3], uids: 0, ids: from..from };
+        let mut entry = Entry {
+            source: None,
+            span: Span::default(),
+            provenance: [None; 3],
+            bare: false,
+            uids: 0,
+            ids: from..from,
+        };
+        let (mut known, mut listed) = (0, false);
         if scanner.kind()? != Kind::Object {
             entry.span = scanner.value()?.span;
             return Ok(entry);
@@ -108,9 +117,13 @@ impl EidLists {
         let start = scanner.position();
         let mut object = scanner.object()?;
         while let Some(key) = scanner.next_member(&mut object, &ENTRY)? {
+            known += 1;
             match key.path {
                 "eids.source" => entry.source = scanner.value()?.text(),
-                "eids.uids" => entry.uids = self.uids(scanner)?,
+                "eids.uids" => {
+                    listed = scanner.kind()? == Kind::Array;
+                    entry.uids = self.uids(scanner)?;
+                }
                 "eids.inserter" => entry.provenance[0] = said(scanner)?,
                 "eids.matcher" => entry.provenance[1] = said(scanner)?,
                 _ => entry.provenance[2] = said(scanner)?,
@@ -118,6 +131,7 @@ impl EidLists {
         }
         entry.span = Span { start, end: scanner.position() };
         entry.ids.end = offset(self.ids.len());
+        entry.bare = listed && known == object.count;
         Ok(entry)
     }
 
@@ -200,6 +214,15 @@ pub struct Eid<'a> {
     entry: &'a Entry,
 }
 
+/// Digests of an entry, by which many are compared.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Digest {
+    /// Of all of it.
+    pub whole: u64,
+    /// Of all but its uids.
+    pub group: u64,
+}
+
 impl<'a> Eid<'a> {
     /// The entry as it stands in the body.
     pub fn raw(self) -> &'a [u8] {
@@ -249,8 +272,9 @@ impl<'a> Eid<'a> {
         }
     }
 
-    /// Equal for entries that are the [same](Self::same_as), and for hardly any others.
-    pub(super) fn digest(self, state: &impl BuildHasher) -> u64 {
+    /// Equal for entries that are the [same](Self::same_as) or that [group](Self::groups_with), and for hardly any
+    /// others.
+    pub(super) fn digest(self, state: &impl BuildHasher) -> Digest {
         let mut hasher = state.build_hasher();
         match self.source() {
             Some(mut source) => {
@@ -259,16 +283,37 @@ impl<'a> Eid<'a> {
                 }
                 source.hash(&mut hasher);
                 self.provenance().hash(&mut hasher);
+                let group = hasher.finish();
                 self.entry.uids.hash(&mut hasher);
                 self.ids().for_each(|id| id.hash(&mut hasher));
+                Digest { whole: hasher.finish(), group }
             }
-            None => self.raw().hash(&mut hasher),
+            None => {
+                self.raw().hash(&mut hasher);
+                Digest { whole: hasher.finish(), group: hasher.finish() }
+            }
         }
-        hasher.finish()
     }
 
+    /// Two entries that are one but for their uids: source, inserter, matcher and mm are equal, and neither says
+    /// anything else.
+    pub(super) fn groups_with(self, other: Self) -> bool {
+        self.entry.bare
+            && other.entry.bare
+            && self.provenance() == other.provenance()
+            && match (self.source(), other.source()) {
+                (Some(mine), Some(theirs)) => mine.eq_ignore_ascii_case(&theirs),
+                _ => false,
+            }
+    }
+
+    /// Numbers are found as strings too.
     fn provenance(self) -> [Option<&'a [u8]>; 3] {
-        self.entry.provenance.map(|span| span.map(|span| span.of(self.body)))
+        let said = |span: Span| {
+            let said = span.of(self.body);
+            said.strip_prefix(b"\"").and_then(|said| said.strip_suffix(b"\"")).unwrap_or(said)
+        };
+        self.entry.provenance.map(|span| span.map(said))
     }
 
     fn id_texts(self) -> &'a [Text] {
@@ -339,7 +384,7 @@ mod tests {
             let [mine, theirs] = Place::ALL.map(|place| eids.nth(place, 0).unwrap());
             assert_eq!(mine.same_as(theirs), same, "{other}");
             let state = std::hash::RandomState::new();
-            assert_eq!(mine.digest(&state) == theirs.digest(&state), same, "{other}");
+            assert_eq!(mine.digest(&state).whole == theirs.digest(&state).whole, same, "{other}");
         }
     }
 

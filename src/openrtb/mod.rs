@@ -9,9 +9,11 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
 mod changes;
+mod cursor;
 mod eid;
 mod error;
 pub mod guard;
+mod permissions;
 mod read;
 mod request;
 pub mod response;
@@ -22,10 +24,11 @@ mod text;
 
 pub use eid::{Eid, Eids, Place};
 pub use error::{ScanError, ScanReason};
+pub use permissions::{EidPermissions, Forbidden};
 pub use request::BidRequest;
 pub use scan::Limits;
 pub use signals::RawSignals;
-pub use splice::{Dialect, Edit, NewEid, Plan, Strip, plan};
+pub use splice::{Dialect, Edit, NewEid, Plan, RtiPartner, RtiPlace, Strip, plan};
 pub use text::{Span, Text};
 
 #[cfg(test)]

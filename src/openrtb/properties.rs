@@ -30,7 +30,7 @@ fn edited(text: &str, edit: &Edit<'_>, tmax: Option<u64>) -> String {
 }
 
 fn adding(dialect: Dialect) -> Edit<'static> {
-    let add = NewEid { source: "uidapi.com", id: TOKEN, inserter: None, replace: false };
+    let add = NewEid { source: "uidapi.com", id: TOKEN, inserter: None, rti_partner: None, replace: false };
     Edit { dialect, strip: Strip::Nothing, add: Some(add), remove_user_id: false, fill_gpc: false }
 }
 
@@ -168,10 +168,10 @@ proptest! {
 }
 
 /// The same edit, done to a tree by somebody who knows nothing of bytes.
-mod oracle {
+pub(super) mod oracle {
     use super::*;
 
-    pub(super) fn edited(mut tree: Value, edit: &Edit<'_>) -> Value {
+    pub(in super::super) fn edited(mut tree: Value, edit: &Edit<'_>) -> Value {
         let mut lists = [list(&tree, "/user/eids"), list(&tree, "/user/ext/eids")];
         let strips = |entry: &Value| match edit.strip {
             Strip::Nothing => false,
@@ -219,22 +219,68 @@ mod oracle {
             put(tree, Place::Ext, ext, false);
             return;
         }
-        let mut joined = user.clone().unwrap_or_default();
-        for entry in ext.clone().unwrap_or_default() {
-            if !user.iter().flatten().any(|theirs| same(theirs, &entry)) {
-                joined.push(entry);
+        // Each entry as it is spelled in either place.
+        let mut entries: Vec<[Value; 2]> =
+            user.iter().flatten().map(|entry| [entry.clone(), entry.clone()]).collect();
+        let theirs = entries.len();
+        for entry in ext.iter().flatten() {
+            if let Some(at) = user.iter().flatten().position(|theirs| same(theirs, entry)) {
+                if entries[at][1] == entries[at][0] {
+                    entries[at][1] = entry.clone();
+                }
+            } else if user.iter().flatten().any(|theirs| akin(theirs, entry)) {
+            } else {
+                entries.push([entry.clone(), entry.clone()]);
             }
         }
-        joined.extend(new);
-        let spelled = |entry: &Value| {
-            let mut own = ext.iter().flatten();
-            let theirs = user.iter().flatten().any(|theirs| theirs == entry);
-            own.find(|own| theirs && same(entry, own)).unwrap_or(entry).clone()
-        };
-        let in_ext = joined.iter().map(spelled).collect::<Vec<_>>();
+        for entry in ext.iter().flatten() {
+            let mut user = user.iter().flatten();
+            if user.clone().any(|theirs| same(theirs, entry)) {
+                continue;
+            }
+            if let Some(into) = user.position(|theirs| akin(theirs, entry)) {
+                take_over(&mut entries[..theirs], into, entry);
+            }
+        }
+        let mut joined: Vec<Value> = entries.iter().map(|[user, _]| user.clone()).collect();
+        let mut in_ext: Vec<Value> = entries.into_iter().map(|[_, ext]| ext).collect();
+        joined.extend(new.clone());
+        in_ext.extend(new);
         let at = |here: bool, list: &Vec<Value>| here.then(|| list.clone());
         put(tree, Place::User, at(dialect != Dialect::V25, &joined), dialect == Dialect::V25);
         put(tree, Place::Ext, at(dialect != Dialect::V26, &in_ext), dialect == Dialect::V26);
+    }
+
+    fn uids(entry: &Value) -> &[Value] {
+        entry.get("uids").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    }
+
+    /// Two entries that differ in their uids alone.
+    fn akin(a: &Value, b: &Value) -> bool {
+        let bare = |entry: &Value| {
+            let members = entry.as_object().is_some_and(|entry| {
+                entry
+                    .keys()
+                    .all(|key| ["source", "uids", "inserter", "matcher", "mm"].contains(&key.as_str()))
+            });
+            members && entry["uids"].is_array() && entry["source"].is_string()
+        };
+        let without = |entry: &Value| json!({"source": entry["source"], "mm": entry.get("mm"), "uids": []});
+        bare(a) && bare(b) && same(&without(a), &without(b))
+    }
+
+    /// Adds the uids of an entry whose ids no akin one of `user.eids` has.
+    fn take_over(entries: &mut [[Value; 2]], into: usize, from: &Value) {
+        for uid in uids(from) {
+            let held = entries.iter().filter(|[user, _]| akin(user, from)).flat_map(|[user, _]| uids(user));
+            let known =
+                uid.get("id").is_some() && held.into_iter().any(|held| held.get("id") == uid.get("id"));
+            if !known {
+                for spelling in &mut entries[into] {
+                    spelling["uids"].as_array_mut().unwrap().push(uid.clone());
+                }
+            }
+        }
     }
 
     fn same(a: &Value, b: &Value) -> bool {

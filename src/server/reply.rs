@@ -56,8 +56,9 @@ fn auction_answer(answer: OutcomeAnswer) -> Reply {
 
 fn rejected(kind: &RejectKind) -> Reply {
     let status = match kind {
-        RejectKind::BadRequest(_) | RejectKind::BadGzip | RejectKind::BodyBroken => StatusCode::BAD_REQUEST,
-
+        RejectKind::BadRequest(_) | RejectKind::BadGzip | RejectKind::BodyBroken | RejectKind::Dii { .. } => {
+            StatusCode::BAD_REQUEST
+        }
         RejectKind::UnknownKey | RejectKind::KeyRequired => StatusCode::UNAUTHORIZED,
         RejectKind::NoPublisher => StatusCode::NOT_FOUND,
         RejectKind::MediaType | RejectKind::ContentCoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -66,9 +67,14 @@ fn rejected(kind: &RejectKind) -> Reply {
         RejectKind::Overload => StatusCode::SERVICE_UNAVAILABLE,
     };
     let mut extra = Map::new();
-    if let RejectKind::BadRequest(fault) = kind {
-        extra.insert("member".into(), fault.member.into());
-        extra.insert("offset".into(), fault.offset.into());
+    let place = match kind {
+        RejectKind::BadRequest(fault) => Some((fault.member, fault.offset)),
+        RejectKind::Dii { member, offset } => Some((*member, *offset)),
+        _ => None,
+    };
+    if let Some((member, offset)) = place {
+        extra.insert("member".into(), member.into());
+        extra.insert("offset".into(), offset.into());
     }
     let mut reply = problem(status, &kind.to_string(), extra);
     match status {

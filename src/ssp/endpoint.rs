@@ -6,7 +6,8 @@ use http::header::HeaderName;
 use http::{HeaderMap, Uri};
 
 use crate::net::{Origin, OriginError};
-use crate::openrtb::Dialect;
+use crate::openrtb::{Dialect, RtiPlace};
+use crate::uid2::Scope;
 
 /// One `[[ssp]]` of the configuration.
 #[derive(Clone, Debug)]
@@ -43,6 +44,12 @@ pub struct Settings {
     pub tmax: TmaxMode,
     /// Which operator environments' tokens it may get.
     pub environment: EnvironmentRule,
+    /// Whose tokens and entries it may get.
+    pub scopes: Scopes,
+    /// Whether a request's own EID permissions count for it.
+    pub eid_permissions: PermissionMode,
+    /// Where it looks for `rtiPartner`; `None`: nowhere.
+    pub rti_partner: Option<RtiPlace>,
     /// PEM certificates trusted besides the public ones.
     pub ca: Option<Vec<u8>>,
 }
@@ -55,6 +62,35 @@ pub enum TmaxMode {
     Rewrite,
     /// It stays.
     Keep,
+}
+
+/// Scopes an SSP may get.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Scopes {
+    /// UID2.
+    pub uid2: bool,
+    /// EUID.
+    pub euid: bool,
+}
+
+impl Scopes {
+    /// Whether this one is among them.
+    pub const fn contains(self, scope: Scope) -> bool {
+        match scope {
+            Scope::Uid2 => self.uid2,
+            Scope::Euid => self.euid,
+        }
+    }
+}
+
+/// What `ext.prebid.data.eidpermissions` means for an SSP.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum PermissionMode {
+    /// It names the SSP by its id, or the source is not for it.
+    #[default]
+    Apply,
+    /// The SSP is a Prebid Server, and applies it to its own bidders.
+    Ignore,
 }
 
 /// Which operator environments' tokens an SSP may get.

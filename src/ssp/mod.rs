@@ -7,7 +7,7 @@ mod reply;
 mod seed;
 
 pub use client::Client;
-pub use endpoint::{EnvironmentRule, Settings, TmaxMode};
+pub use endpoint::{EnvironmentRule, PermissionMode, Scopes, Settings, TmaxMode};
 pub use metrics::{Metrics, SspMetrics};
 pub use reply::{SspOutcome, SspReply};
 pub use seed::Seed;

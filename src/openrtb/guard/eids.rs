@@ -20,7 +20,7 @@ impl Walk<'_> {
     }
 
     fn entry(&mut self) -> bool {
-        let source = self.cursor.clone().member(self.text, "source");
+        let source = self.cursor.clone().member("source");
         let tokens = source.is_some_and(|source| self.takes_tokens(source));
         let mut goes = false;
         self.members(|walk, key| {

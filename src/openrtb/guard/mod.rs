@@ -12,7 +12,6 @@
 //! The guard works before everything else: what it finds is cut out of the body, and what is left is read again as if
 //! it had come so. So no other edit can overlap with it, DII names no user, and a raw UID2 is nobody's entry.
 
-mod cursor;
 mod eids;
 mod keys;
 mod sieve;
@@ -24,15 +23,14 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use self::cursor::Cursor;
 use self::walk::Walk;
 use self::wording::{OwnHash, Wording, is_raw_uid2};
 use super::changes::Changes;
+use super::cursor::Cursor;
 use super::eid::Place;
 use super::error::ScanError;
 use super::request::BidRequest;
-use super::scan::{Kind, Limits};
-use super::text::Text;
+use super::scan::Kind;
 
 /// What to look for.
 #[derive(Clone, Copy, Debug)]
@@ -170,9 +168,9 @@ impl Found {
     ///
     /// What made the request one to which nothing is added still does, and where a consent string or a country went,
     /// the signals count as malformed: without it nobody can say what it allowed.
-    pub fn cleaned(&self, request: &BidRequest, limits: &Limits) -> Result<BidRequest, ScanError> {
-        let body = Bytes::from(self.removals.applied(request.body()));
-        let mut cleaned = BidRequest::parse(body, limits)?;
+    pub fn cleaned(&self, request: &BidRequest) -> Result<BidRequest, ScanError> {
+        let body = Bytes::from(self.removals.applied(request.body(), request.body_span()));
+        let mut cleaned = BidRequest::parse(body, &request.limits)?;
         cleaned.inherit(request);
         Ok(cleaned)
     }
@@ -199,20 +197,7 @@ impl BidRequest {
     }
 }
 
-impl Cursor<'_> {
-    /// The string value of a member of the object it stands at.
-    fn member(mut self, text: &[u8], name: &str) -> Option<Text> {
-        self.open();
-        while self.next() {
-            let key = self.key();
-            let value = self.skip();
-            if key.decode(text) == name {
-                return value;
-            }
-        }
-        None
-    }
-}
-
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

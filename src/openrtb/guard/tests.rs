@@ -1,7 +1,7 @@
 //! Each place and rule of the guard, as bytes in and bytes out.
 
 use super::*;
-use crate::openrtb::corpus;
+use crate::openrtb::{Limits, corpus};
 
 const HEX: &str = "b4c9a289323b21a01c3e940f150eb9b8c542587f1abfd8f0e1cc1ffc5e475514";
 const RAW: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
@@ -16,7 +16,7 @@ fn request(user: &str) -> BidRequest {
 fn cleaned(user: &str, watch: &Watch<'_>) -> (String, Vec<&'static str>) {
     let request = request(user);
     let Some(found) = inspect(&request, watch) else { return (user.to_owned(), Vec::new()) };
-    let cleaned = found.cleaned(&request, &Limits::default()).unwrap();
+    let cleaned = found.cleaned(&request).unwrap();
     let out = std::str::from_utf8(cleaned.body()).unwrap();
     let out = out.strip_prefix(r#"{"id":"r","#).unwrap().strip_suffix(r#""imp":[{}]}"#).unwrap();
     let user = out.strip_prefix(r#""user":"#).and_then(|user| user.strip_suffix(',')).unwrap_or(out);
@@ -194,13 +194,13 @@ fn a_user_of_a_wrong_type_goes_as_a_whole_and_is_still_of_a_wrong_type() {
     for user in [r#""joe@example.com""#, r#"["a",["joe@example.com"]]"#, r#"[{"id":"joe@example.com"}]"#] {
         assert_eq!(cleaned(user, &WATCH), (String::new(), vec!["user"]), "{user}");
         let request = request(user);
-        let cleaned = inspect(&request, &WATCH).unwrap().cleaned(&request, &Limits::default()).unwrap();
+        let cleaned = inspect(&request, &WATCH).unwrap().cleaned(&request).unwrap();
         assert_eq!(cleaned.wrong_type(), Some("user"));
     }
     let last =
         BidRequest::parse(r#"{"id":"r","imp":[{}],"user":"joe@example.com"}"#.into(), &Limits::default());
     let last = last.unwrap();
-    let cleaned = inspect(&last, &WATCH).unwrap().cleaned(&last, &Limits::default()).unwrap();
+    let cleaned = inspect(&last, &WATCH).unwrap().cleaned(&last).unwrap();
     assert_eq!(cleaned.body(), r#"{"id":"r","imp":[{}]}"#);
 }
 
@@ -212,7 +212,7 @@ fn a_consent_string_that_goes_leaves_a_malformed_signal() {
         r#"{"geo":{"country":"joe@example.com"}}"#,
     ] {
         let request = request(user);
-        let cleaned = inspect(&request, &WATCH).unwrap().cleaned(&request, &Limits::default()).unwrap();
+        let cleaned = inspect(&request, &WATCH).unwrap().cleaned(&request).unwrap();
         assert!(cleaned.signals().malformed && !request.signals().malformed, "{user}");
     }
 }

@@ -3,9 +3,9 @@
 use smallvec::SmallVec;
 
 use super::super::changes::Changes;
+use super::super::cursor::Cursor;
 use super::super::scan::{Limits, Scanner};
 use super::super::text::{Span, Text};
-use super::cursor::Cursor;
 use super::wording::Wording;
 use super::{Hit, Spot, Watch, keys};
 
@@ -109,7 +109,7 @@ impl<'a> Walk<'a> {
         if self.cursor.peek() != b'{' {
             return self.value(at);
         }
-        let name = self.cursor.clone().member(self.text, "name");
+        let name = self.cursor.clone().member("name");
         let named = name.is_some_and(|name| keys::is_known(&name.decode(self.text)));
         self.members(|walk, key| {
             let known = keys::is_known(key) || (named && matches!(key, "value" | "id"));

@@ -40,7 +40,32 @@ const APP: [Known; 2] = [known("publisher", "app.publisher"), known("bundle", "a
 const DOOH: [Known; 1] = [known("publisher", "dooh.publisher")];
 const PUBLISHER: [Known; 1] = [known("id", "publisher.id")];
 
+const EXT: [Known; 1] = [known("prebid", "ext.prebid")];
+const PREBID: [Known; 1] = [known("data", "ext.prebid.data")];
+const PREBID_DATA: [Known; 1] = [known("eidpermissions", "ext.prebid.data.eidpermissions")];
+
 impl Reader<'_> {
+    /// Prebid's `ext.prebid.data.eidpermissions`. Only where it stands: it is read when there is something to permit.
+    pub(super) fn ext(&mut self) -> Result<(), ScanError> {
+        self.path(&[&EXT, &PREBID, &PREBID_DATA])
+    }
+
+    /// Follows members of members, the last of which is the permissions.
+    fn path(&mut self, names: &[&'static [Known]]) -> Result<(), ScanError> {
+        let Some((first, rest)) = names.split_first() else {
+            self.found.layout.eid_permissions = Some(self.scanner.value()?);
+            return Ok(());
+        };
+        if self.scanner.kind()? != Kind::Object {
+            return self.pass();
+        }
+        let mut object = self.scanner.object()?;
+        while self.scanner.next_member(&mut object, first)?.is_some() {
+            self.path(rest)?;
+        }
+        Ok(())
+    }
+
     pub(super) fn regs(&mut self, key: Key) -> Result<(), ScanError> {
         if self.scanner.kind()? != Kind::Object {
             self.found.layout.regs.member = Some(self.member_of_wrong_type(key)?);

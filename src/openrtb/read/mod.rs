@@ -9,7 +9,7 @@ use super::scan::{Key, Kind, Known, Limits, Scanner, Value, known};
 use super::signals;
 use super::text::{Span, Text};
 
-const ROOT: [Known; 11] = [
+const ROOT: [Known; 12] = [
     known("id", "id"),
     known("imp", "imp"),
     known("user", "user"),
@@ -21,6 +21,7 @@ const ROOT: [Known; 11] = [
     known("tmax", "tmax"),
     known("cur", "cur"),
     known("test", "test"),
+    known("ext", "ext"),
 ];
 
 const USER: [Known; 5] = [
@@ -79,6 +80,7 @@ impl Reader<'_> {
                 "regs" => self.regs(key)?,
                 "tmax" => self.tmax()?,
                 "cur" => self.cur()?,
+                "ext" => self.ext()?,
                 _ => self.found.names.test = signals::flag(&mut self.scanner)?.said() == Some(true),
             }
         }

@@ -21,6 +21,7 @@ pub struct BidRequest {
     signals: RawSignals,
     eids: EidLists,
     wrong_type: Option<&'static str>,
+    pub(super) limits: Limits,
 }
 
 /// Everything a scan finds.
@@ -48,6 +49,8 @@ pub(super) struct Layout {
     pub ext_eids: Option<Member>,
     pub ext_uid2: Option<Member>,
     pub ext_publisher_user_id: Option<Member>,
+    /// The value of `ext.prebid.data.eidpermissions`.
+    pub eid_permissions: Option<Value>,
     pub regs: Regs,
 }
 
@@ -112,12 +115,16 @@ impl BidRequest {
     /// Checks the whole text and finds what we read. An error means HTTP 400.
     pub fn parse(body: Bytes, limits: &Limits) -> Result<Self, ScanError> {
         let Found { layout, names, signals, eids, wrong_type } = read::request(&body, *limits)?;
-        Ok(Self { body, layout, names, signals, eids, wrong_type })
+        Ok(Self { body, layout, names, signals, eids, wrong_type, limits: *limits })
     }
 
     /// The body as it came.
     pub fn body(&self) -> &Bytes {
         &self.body
+    }
+
+    pub(super) fn body_span(&self) -> Span {
+        Span::new(0, self.body.len())
     }
 
     /// `id`.

@@ -92,7 +92,8 @@ mod tests {
 
     #[test]
     fn it_stands_beside_edits_of_the_user() {
-        let add = Some(NewEid { source: "uidapi.com", id: "T", inserter: None, replace: false });
+        let add =
+            Some(NewEid { source: "uidapi.com", id: "T", inserter: None, rti_partner: None, replace: false });
         let eid = r#"{"source":"uidapi.com","uids":[{"id":"T","atype":3}]}"#;
         let both = Edit { add, remove_user_id: true, ..EDIT };
         let made = format!(r#","user":{{"eids":[{eid}]}},"regs":{{"ext":{{"gpc":"1"}}}}"#);

@@ -5,11 +5,10 @@ use std::hash::RandomState;
 use smallvec::SmallVec;
 
 use super::super::changes::Changes;
-use super::super::eid::{Eid, Eids, Place};
+use super::super::eid::{Digest, Eid, Eids, Place};
 use super::super::request::{BidRequest, Container, Member};
 use super::super::scan::Kind;
-use super::super::text::push_json_string;
-use super::{Dialect, Edit, NewEid, Strip};
+use super::{Dialect, Edit, NewEid, Strip, entry, grouping};
 
 /// What becomes of `user.eids` and of `user.ext.eids`.
 pub(super) struct Fates {
@@ -32,7 +31,7 @@ pub(super) enum Fate {
 
 /// Decides for both.
 pub(super) fn fates(request: &BidRequest, edit: &Edit<'_>) -> Fates {
-    let lists = Lists::of(request, edit);
+    let mut lists = Lists::of(request, edit);
     if lists.strip == Strip::Nothing && lists.add.is_none() {
         return Fates { user: Fate::Keep, ext: Fate::Keep };
     }
@@ -52,6 +51,10 @@ struct Lists<'a> {
     dialect: Dialect,
     strip: Strip<'a>,
     add: Option<NewEid<'a>>,
+    /// Entries of `user.ext.eids` whose uids go into one of `user.eids`: its index, and theirs.
+    merged: Vec<(usize, usize)>,
+    /// What the entries of `user.eids` are grouped by, as digests.
+    groups: Vec<u64>,
 }
 
 /// An entry of the list to be written.
@@ -71,7 +74,9 @@ impl<'a> Lists<'a> {
             Some(_) => (Dialect::AsReceived, None),
             None => (edit.dialect, edit.add),
         };
-        let mut lists = Self { request, eids: request.eids(), dialect, strip: edit.strip, add };
+        let eids = request.eids();
+        let mut lists =
+            Self { request, eids, dialect, strip: edit.strip, add, merged: Vec::new(), groups: Vec::new() };
         lists.add = add.filter(|add| add.replace || !lists.stays(add.source));
         lists
     }
@@ -91,7 +96,7 @@ impl<'a> Lists<'a> {
     }
 
     /// Both lists are one, and written as the dialect wants it.
-    fn joined(&self) -> Fates {
+    fn joined(&mut self) -> Fates {
         let (items, changed) = self.edited(&Place::ALL);
         if !changed {
             return Fates { user: Fate::Keep, ext: Fate::Keep };
@@ -105,7 +110,7 @@ impl<'a> Lists<'a> {
     }
 
     /// One list by itself.
-    fn as_received(&self, place: Place) -> Fate {
+    fn as_received(&mut self, place: Place) -> Fate {
         let Some(member) = self.member(place).filter(|member| member.kind != Kind::Null) else {
             let other = match place {
                 Place::User => self.member(Place::Ext).filter(|member| member.kind != Kind::Null),
@@ -129,7 +134,7 @@ impl<'a> Lists<'a> {
     }
 
     /// The list these places make together, stripped and added to; and whether an identifier came or went.
-    fn edited(&self, places: &[Place]) -> (Items, bool) {
+    fn edited(&mut self, places: &[Place]) -> (Items, bool) {
         let mut items = self.union(places);
         let before = items.len();
         items.retain(|item| !self.entry(*item).is_some_and(|eid| self.strips(eid)));
@@ -152,8 +157,9 @@ impl<'a> Lists<'a> {
         (items, true)
     }
 
-    /// `user.eids`, then those of `user.ext.eids` that it does not hold.
-    fn union(&self, places: &[Place]) -> Items {
+    /// `user.eids`, then those of `user.ext.eids` that it does not hold; of those that it holds with other uids, only
+    /// the uids.
+    fn union(&mut self, places: &[Place]) -> Items {
         let mut items = Items::new();
         if places.contains(&Place::User) {
             let indices = 0..self.eids.entries(Place::User).len();
@@ -167,18 +173,23 @@ impl<'a> Lists<'a> {
 
     /// Joins `user.ext.eids` to the items, which are those of `user.eids` or none. Entries are compared by digest
     /// before they are compared as they are: each can be long, and every pair of them is looked at.
-    fn join(&self, items: &mut Items) {
+    fn join(&mut self, items: &mut Items) {
         let state = RandomState::new();
-        let theirs: SmallVec<[(Eid<'_>, u64); 8]> =
+        let theirs: SmallVec<[(Eid<'_>, Digest); 8]> =
             self.eids.of(Place::User).take(items.len()).map(|eid| (eid, eid.digest(&state))).collect();
+        self.groups = theirs.iter().map(|(_, digest)| digest.group).collect();
         for (index, eid) in self.eids.of(Place::Ext).enumerate() {
-            let digest = if theirs.is_empty() { 0 } else { eid.digest(&state) };
-            let same = theirs.iter().position(|(theirs, of)| *of == digest && theirs.same_as(eid));
-            match same.and_then(|at| items.get_mut(at)) {
-                Some(Item::Theirs { at: [_, ext], .. }) => {
-                    ext.get_or_insert(index);
-                }
-                _ => items.push(Item::Theirs { at: [None, Some(index)], swap: false }),
+            let digest = if theirs.is_empty() { Digest::default() } else { eid.digest(&state) };
+            let same = |(of, d): &(Eid<'_>, Digest)| d.whole == digest.whole && of.same_as(eid);
+            let akin = |(of, d): &(Eid<'_>, Digest)| d.group == digest.group && of.groups_with(eid);
+            if let Some(Item::Theirs { at: [_, ext], .. }) =
+                theirs.iter().position(same).and_then(|at| items.get_mut(at))
+            {
+                ext.get_or_insert(index);
+            } else if let Some(into) = theirs.iter().position(akin) {
+                self.merged.push((into, index));
+            } else {
+                items.push(Item::Theirs { at: [None, Some(index)], swap: false });
             }
         }
     }
@@ -217,10 +228,10 @@ impl<'a> Lists<'a> {
         for item in items {
             let Some(index) = own(*item, place) else { continue };
             survivors += 1;
-            if let Item::Theirs { swap: true, .. } = item
-                && let Some(eid) = self.eids.nth(place, index)
-            {
-                self.swap(&mut changes, place, eid);
+            let Some(eid) = self.eids.nth(place, index) else { continue };
+            match item {
+                Item::Theirs { swap: true, .. } => self.swap(&mut changes, place, eid),
+                _ => changes.extend(self.grown(*item, eid)),
             }
         }
         if items.len() > survivors {
@@ -231,17 +242,27 @@ impl<'a> Lists<'a> {
         changes
     }
 
-    /// Puts the new id into an entry: over its only id, or over the whole entry when it has none or several.
+    /// Puts the new id into an entry, or the new entry over one that has no id or several.
     fn swap(&self, changes: &mut Changes, place: Place, eid: Eid<'_>) {
         let Some(add) = self.add else { return };
-        match eid.only_id() {
-            Some(id) => {
-                let mut quoted = String::with_capacity(add.id.len() + 2);
-                push_json_string(&mut quoted, add.id);
-                changes.replace(id.quoted_span(), quoted);
-            }
+        match entry::swapped(self.request.body(), eid, &add) {
+            Some(swapped) => changes.extend(swapped),
             None => changes.replace(eid.span(), self.ours(place)),
         }
+    }
+
+    /// What an entry takes over from those of the other place.
+    fn grown(&self, item: Item, eid: Eid<'a>) -> Changes {
+        let Item::Theirs { at: [Some(user), _], .. } = item else { return Changes::default() };
+        if !self.merged.iter().any(|(into, _)| *into == user) {
+            return Changes::default();
+        }
+        let group = self.groups.get(user);
+        let grouped = self.eids.of(Place::User).zip(&self.groups).filter(|(_, of)| Some(*of) == group);
+        let beside = grouped.map(|(other, _)| other).filter(|other| other.groups_with(eid));
+        let merged = self.merged.iter().filter(|(into, _)| *into == user);
+        let more = merged.filter_map(|(_, ext)| self.eids.nth(Place::Ext, *ext));
+        grouping::grown(self.request.body(), eid, beside, more)
     }
 
     /// The items as they are written to a place, separated by commas.
@@ -252,7 +273,9 @@ impl<'a> Lists<'a> {
                 out.push(',');
             }
             match (self.spelled(place, *item), item) {
-                (Some(eid), Item::Theirs { swap: false, .. }) => out.push_str(as_str(eid.raw())),
+                (Some(eid), Item::Theirs { swap: false, .. }) => {
+                    out.push_str(as_str(&self.grown(*item, eid).applied(self.request.body(), eid.span())));
+                }
                 (Some(eid), _) => self.push_swapped(&mut out, place, eid),
                 (None, _) => out.push_str(&self.ours(place)),
             }
@@ -262,36 +285,18 @@ impl<'a> Lists<'a> {
 
     /// An entry that moves, with the new id in it.
     fn push_swapped(&self, out: &mut String, place: Place, eid: Eid<'_>) {
-        let Some((id, add)) = eid.only_id().zip(self.add) else {
-            out.push_str(&self.ours(place));
-            return;
-        };
-        let (entry, id) = (eid.span().range(), id.quoted_span().range());
         let text = self.request.body();
-        out.push_str(as_str(text.get(entry.start..id.start).unwrap_or_default()));
-        push_json_string(out, add.id);
-        out.push_str(as_str(text.get(id.end..entry.end).unwrap_or_default()));
+        match self.add.and_then(|add| entry::swapped(text, eid, &add)) {
+            Some(swapped) => out.push_str(as_str(&swapped.applied(text, eid.span()))),
+            None => out.push_str(&self.ours(place)),
+        }
     }
 
     /// The new entry. Its provenance is an addition of 2.6: a reader of 2.5 does not get it, unless it is to get
     /// the very list of `user.eids`.
     fn ours(&self, place: Place) -> String {
-        let Some(add) = self.add else { return String::new() };
-        let mut out = String::with_capacity(add.id.len() + 96);
-        out.push_str(r#"{"source":"#);
-        push_json_string(&mut out, add.source);
-        out.push_str(r#","uids":[{"id":"#);
-        push_json_string(&mut out, add.id);
-        out.push_str(r#","atype":3}]"#);
-        if let Some(inserter) = add.inserter
-            && (place == Place::User || self.dialect == Dialect::Both)
-        {
-            out.push_str(r#","inserter":"#);
-            push_json_string(&mut out, inserter);
-            out.push_str(r#","mm":3"#);
-        }
-        out.push('}');
-        out
+        let provenance = place == Place::User || self.dialect == Dialect::Both;
+        self.add.map(|add| entry::ours(&add, provenance)).unwrap_or_default()
     }
 
     /// The entry as this place spells it, else as the other does.

@@ -7,7 +7,9 @@
 //! one place alone can lose the publisher's ids): both are joined, edited, and written as the SSP's dialect wants it.
 //! But only when an identifier comes or goes; otherwise the lists stay where they stand.
 
+mod entry;
 mod gpc;
+mod grouping;
 mod lists;
 
 use std::fmt;
@@ -15,6 +17,7 @@ use std::fmt;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+pub use self::entry::{RtiPartner, RtiPlace};
 use self::lists::Fate;
 use super::changes::{Change, Changes};
 use super::request::{BidRequest, Container, Member};
@@ -68,6 +71,8 @@ pub struct NewEid<'a> {
     pub id: &'a str,
     /// `inserter`, written with `mm` 3 (authenticated) where 2.6 is read.
     pub inserter: Option<&'a str>,
+    /// `rtiPartner`, for SSPs that ask for it.
+    pub rti_partner: Option<RtiPartner<'a>>,
     /// Put the id into the entry of this source that is there, instead of leaving that entry alone.
     pub replace: bool,
 }

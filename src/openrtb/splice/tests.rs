@@ -10,7 +10,7 @@ const OURS_26: &str =
     r#"{"source":"uidapi.com","uids":[{"id":"T/k+n==","atype":3}],"inserter":"pub.example","mm":3}"#;
 
 fn add() -> NewEid<'static> {
-    NewEid { source: "uidapi.com", id: TOKEN, inserter: None, replace: false }
+    NewEid { source: "uidapi.com", id: TOKEN, inserter: None, rti_partner: None, replace: false }
 }
 
 fn adding(dialect: Dialect) -> Edit<'static> {
@@ -74,6 +74,40 @@ fn v26_takes_over_the_entries_of_the_other_place_as_they_are() {
             (r#","user":{"eids":[],"ext":{"eids":[]}}"#, r#","user":{"eids":[OURS],"ext":{}}"#),
         ],
     );
+}
+
+#[test]
+fn entries_of_one_source_and_provenance_become_one() {
+    check(
+        &adding(Dialect::V26),
+        &[
+            (
+                r#","user":{"eids":[{"source":"a","mm":3,"uids":[{"id":"1"} ]},2],"ext":{"eids":[{"uids":[{"id":"\u0031"},{ "id":"2"},{"x":0}],"mm":"3","source":"A"}]}}"#,
+                r#","user":{"eids":[{"source":"a","mm":3,"uids":[{"id":"1"},{ "id":"2"},{"x":0} ]},2,OURS],"ext":{}}"#,
+            ),
+            (
+                r#","user":{"eids":[{"source":"a","uids":[]}],"ext":{"eids":[{"source":"a","uids":[{"id":"2"}]},{"source":"a","uids":[{"id":"2"},7]}]}}"#,
+                r#","user":{"eids":[{"source":"a","uids":[{"id":"2"},7]},OURS],"ext":{}}"#,
+            ),
+            (
+                r#","user":{"eids":[{"source":"a","uids":[{"id":"1"},{"id":"2"}]}],"ext":{"eids":[{"source":"a","uids":[{"id":"2"}]}]}}"#,
+                r#","user":{"eids":[{"source":"a","uids":[{"id":"1"},{"id":"2"}]},OURS],"ext":{}}"#,
+            ),
+            // Anything else said sets them apart.
+            (
+                r#","user":{"eids":[{"source":"a","uids":[{"id":"1"}]}],"ext":{"eids":[{"source":"a","uids":[{"id":"2"}],"ext":{}},{"source":"a","mm":1,"uids":[{"id":"2"}]}]}}"#,
+                r#","user":{"eids":[{"source":"a","uids":[{"id":"1"}]},{"source":"a","uids":[{"id":"2"}],"ext":{}},{"source":"a","mm":1,"uids":[{"id":"2"}]},OURS],"ext":{}}"#,
+            ),
+        ],
+    );
+    let before = r#","user":{"ext":{"eids":[{"source":"a","uids":[{"id":"2"}]},1]},"eids":[{"source":"a","uids":[{"id":"1"}]}]}"#;
+    let one = r#"{"source":"a","uids":[{"id":"1"},{"id":"2"}]}"#;
+    check(&adding(Dialect::V25), &[(before, &format!(r#","user":{{"ext":{{"eids":[{one},1,OURS]}}}}"#))]);
+    let both = format!(r#","user":{{"ext":{{"eids":[{one},1,OURS]}},"eids":[{one},1,OURS]}}"#);
+    check(&adding(Dialect::Both), &[(before, &both)]);
+    let replace = Edit { add: Some(NewEid { source: "a", replace: true, ..add() }), ..adding(Dialect::V26) };
+    let after = r#","user":{"ext":{},"eids":[{"source":"a","uids":[{"id":"T/k+n=="}]},1]}"#;
+    check(&replace, &[(before, after)]);
 }
 
 #[test]
@@ -259,6 +293,86 @@ fn replace_swaps_the_id_in_place() {
             r#","user":{"eids":[{"source":"uidapi.com","uids":[{"id":"T/k+n=="}]}],"ext":{"eids":[{"source":"uidapi.com","uids":[{"id":"T/k+n=="}]}]}}"#,
         )],
     );
+}
+
+#[test]
+fn rti_partner_is_written_where_the_ssp_looks() {
+    let with = |place, dialect, replace| {
+        let rti_partner = Some(RtiPartner { place, value: "UID2" });
+        Edit { add: Some(NewEid { rti_partner, replace, inserter: Some("i"), ..add() }), ..adding(dialect) }
+    };
+    for (place, entry) in [
+        (
+            RtiPlace::UidExt,
+            r#"{"source":"uidapi.com","uids":[{"id":"T/k+n==","atype":3,"ext":{"rtiPartner":"UID2"}}]}"#,
+        ),
+        (
+            RtiPlace::UidFlat,
+            r#"{"source":"uidapi.com","uids":[{"id":"T/k+n==","atype":3,"rtiPartner":"UID2"}]}"#,
+        ),
+        (
+            RtiPlace::EidExt,
+            r#"{"source":"uidapi.com","uids":[{"id":"T/k+n==","atype":3}],"ext":{"rtiPartner":"UID2"}}"#,
+        ),
+    ] {
+        let edit = with(place, Dialect::V25, false);
+        check(&edit, &[("", &format!(r#","user":{{"ext":{{"eids":[{entry}]}}}}"#))]);
+    }
+    let edit = with(RtiPlace::EidExt, Dialect::V26, false);
+    assert!(edited("", &edit).contains(r#"}],"inserter":"i","mm":3,"ext":{"rtiPartner":"UID2"}}"#));
+    // (place, their entry, the same with our id)
+    for (place, theirs, swapped) in [
+        (RtiPlace::UidExt, r#"{"id":"o"}"#, r#"{"id":"T/k+n==","ext":{"rtiPartner":"UID2"}}"#),
+        (RtiPlace::UidExt, r#"{"ext": null ,"id":"o"}"#, r#"{"ext": {"rtiPartner":"UID2"} ,"id":"T/k+n=="}"#),
+        (RtiPlace::UidExt, r#"{"id":"o","ext":{ }}"#, r#"{"id":"T/k+n==","ext":{"rtiPartner":"UID2" }}"#),
+        (
+            RtiPlace::UidExt,
+            r#"{"id":"o","ext":{"a":1}}"#,
+            r#"{"id":"T/k+n==","ext":{"a":1,"rtiPartner":"UID2"}}"#,
+        ),
+        (
+            RtiPlace::UidExt,
+            r#"{"id":"o","ext":{"rti\u0050artner":"x","a":1}}"#,
+            r#"{"id":"T/k+n==","ext":{"rti\u0050artner":"UID2","a":1}}"#,
+        ),
+        (RtiPlace::UidExt, r#"{"id":"o","ext":"e"}"#, r#"{"id":"T/k+n==","ext":"e"}"#),
+        (RtiPlace::UidFlat, r#"{"id":"o","atype":1}"#, r#"{"id":"T/k+n==","atype":1,"rtiPartner":"UID2"}"#),
+        (RtiPlace::UidFlat, r#"{"rtiPartner":5,"id":"o"}"#, r#"{"rtiPartner":"UID2","id":"T/k+n=="}"#),
+    ] {
+        for (dialect, list) in [(Dialect::V26, r#""eids""#), (Dialect::V25, r#""ext":{"eids""#)] {
+            let close = if dialect == Dialect::V25 { "}" } else { "" };
+            let entry = |uid: &str| format!(r#"{{"source":"uidapi.com","uids":[{uid}]}}"#);
+            let before = format!(r#","user":{{"eids":[{}]}}"#, entry(theirs));
+            let after = format!(r#","user":{{{list}:[{}]{close}}}"#, entry(swapped));
+            check(&with(place, dialect, true), &[(&before, &after)]);
+        }
+    }
+    check(
+        &with(RtiPlace::EidExt, Dialect::V26, true),
+        &[(
+            r#","user":{"eids":[{"uids":[{"id":"o"}],"source":"uidapi.com","ext":{"x":1}}]}"#,
+            r#","user":{"eids":[{"uids":[{"id":"T/k+n=="}],"source":"uidapi.com","ext":{"x":1,"rtiPartner":"UID2"}}]}"#,
+        )],
+    );
+}
+
+#[test]
+fn supply_chain_and_consent_strings_are_never_touched() {
+    let chain = r#"{ "complete":1, "nodes":[ {"asi":"a.example","sid":"1","hp":1} ], "ver":"1.0" }"#;
+    let before = format!(
+        r#","source":{{"schain":{chain},"ext":{{"schain":{chain}}}}},"regs":{{"gpp":"DBA\u0041","ext":{{"gpp":"DBAA~"}}}},"user":{{"consent":"CP\u0063","ext":{{"consent":"CP=","uid2":1}}}},"ext":{{"schain":{chain}}}"#
+    );
+    for dialect in DIALECTS {
+        for strip in [Strip::Nothing, Strip::Sources(&["a"]), Strip::All] {
+            let out = edited(&before, &Edit { strip, remove_user_id: true, ..adding(dialect) });
+            assert_eq!(out.matches(chain).count(), 3, "{out}");
+            for kept in
+                [r#""gpp":"DBA\u0041""#, r#""gpp":"DBAA~""#, r#""consent":"CP\u0063""#, r#""consent":"CP=""#]
+            {
+                assert!(out.contains(kept), "{kept}: {out}");
+            }
+        }
+    }
 }
 
 #[test]

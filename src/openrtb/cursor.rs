@@ -4,7 +4,7 @@
 
 use memchr::memchr2;
 
-use super::super::text::{Span, Text, offset};
+use super::text::{Span, Text, offset};
 
 /// A position in checked JSON.
 #[derive(Clone)]
@@ -110,6 +110,19 @@ impl<'a> Cursor<'a> {
                 return text.filter(|_| whole);
             }
         }
+    }
+
+    /// The string value of a member of the object it stands at.
+    pub(super) fn member(mut self, name: &str) -> Option<Text> {
+        self.open();
+        while self.next() {
+            let key = self.key();
+            let value = self.skip();
+            if key.decode(self.text) == name {
+                return value;
+            }
+        }
+        None
     }
 
     /// Consumes a number or literal.
