@@ -276,23 +276,19 @@ impl<'a> Eid<'a> {
     /// others.
     pub(super) fn digest(self, state: &impl BuildHasher) -> Digest {
         let mut hasher = state.build_hasher();
-        match self.source() {
-            Some(mut source) => {
-                if source.bytes().any(|byte| byte.is_ascii_uppercase()) {
-                    source.to_mut().make_ascii_lowercase();
-                }
-                source.hash(&mut hasher);
-                self.provenance().hash(&mut hasher);
-                let group = hasher.finish();
-                self.entry.uids.hash(&mut hasher);
-                self.ids().for_each(|id| id.hash(&mut hasher));
-                Digest { whole: hasher.finish(), group }
-            }
-            None => {
-                self.raw().hash(&mut hasher);
-                Digest { whole: hasher.finish(), group: hasher.finish() }
-            }
+        let Some(mut source) = self.source() else {
+            self.raw().hash(&mut hasher);
+            return Digest { whole: hasher.finish(), group: hasher.finish() };
+        };
+        if source.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            source.to_mut().make_ascii_lowercase();
         }
+        source.hash(&mut hasher);
+        self.provenance().hash(&mut hasher);
+        let group = hasher.finish();
+        self.entry.uids.hash(&mut hasher);
+        self.ids().for_each(|id| id.hash(&mut hasher));
+        Digest { whole: hasher.finish(), group }
     }
 
     /// Two entries that are one but for their uids: source, inserter, matcher and mm are equal, and neither says

@@ -33,6 +33,7 @@ fn windows(text: &[u8], at: usize) -> Option<(&Window, &Window, &Window)> {
 }
 
 #[inline]
+#[expect(clippy::needless_bitwise_bool, reason = "a branch per byte would keep it from being vectorised")]
 fn window(before: &Window, here: &Window, after: &Window) -> bool {
     let (mut found, mut all_hex) = (false, true);
     for ((before, byte), after) in before.iter().zip(here).zip(after) {

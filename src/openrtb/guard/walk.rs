@@ -42,7 +42,7 @@ pub(super) struct Walk<'a> {
     pub depth: u8,
 }
 
-impl<'a> Walk<'a> {
+impl Walk<'_> {
     /// `user`, whatever it is.
     pub(super) fn user(&mut self) -> bool {
         if self.cursor.peek() != b'{' {
