@@ -127,6 +127,24 @@ fn the_environment_overrides_scalars_and_typing_errors_show() {
     assert!(told.contains("environment UID2GW_SERVER__LISSTEN: overrides no known key"), "{told}");
 }
 
+#[test]
+fn debug_is_allowed_to_nobody_to_everybody_or_to_some() {
+    let path = folder("fixtures/config/valid/minimal.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let allowed = |lines: &str, env: &BTreeMap<String, String>| {
+        let (config, _) = from_str(&format!("{text}\n{lines}"), &path, env).unwrap();
+        format!("{:?}", config.debug)
+    };
+    let plain = environment();
+    assert_eq!(allowed("", &plain), "Nobody");
+    assert_eq!(allowed("[debug]\nallow = false", &plain), "Nobody");
+    assert_eq!(allowed("[debug]\nallow = true", &plain), "Everybody");
+    assert_eq!(allowed("[debug]\nallow = [\"acme\"]", &plain), "Publishers({\"acme\"})");
+    let mut env = environment();
+    env.insert("UID2GW_DEBUG__ALLOW".into(), "true".into());
+    assert_eq!(allowed("[debug]\nallow = [\"acme\"]", &env), "Everybody");
+}
+
 /// A list cannot be overridden, and must not look as if it had been.
 #[test]
 fn an_override_that_cannot_work_is_a_fault_and_a_secret_can_be_overridden() {

@@ -56,12 +56,12 @@ fn passed(replied: &mut Replied, limits: Limits) -> Draft {
             None => ReplyVerdict::Invalid("json"),
         });
     }
-    let reply = &replied.reply;
+    let reply = &mut replied.reply;
     Draft::Passed {
         status: reply.status,
-        headers: reply.headers.clone(),
+        headers: std::mem::take(&mut reply.headers),
         body: reply.body.clone(),
-        packed: reply.packed.clone(),
+        packed: reply.packed.take(),
         bid: reply.outcome == SspOutcome::Bid,
     }
 }
