@@ -64,6 +64,7 @@ fn one(section: &Section<'_>, ids: &mut HashSet<String>) -> Option<Settings> {
         timeout: millis(timeout),
         margin: millis(section.integer("margin_ms", 0..=10_000, 10)),
         min: millis(min),
+        late: millis(section.integer("late_ms", 0..=10_000, 250)),
         headers: headers(section),
         forward_headers: forwarded(section),
         max_connections: size(section.integer("max_connections", 1..=100_000, 1024)),

@@ -54,6 +54,7 @@ impl Client {
             connect_timeout: CONNECT_TIMEOUT,
             idle_timeout: IDLE_TIMEOUT,
             max_response_bytes: settings.max_response_bytes,
+            late: settings.late,
         };
         let target = settings.url.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
         Ok(Self(Rc::new(Inner {

@@ -24,6 +24,8 @@ pub struct Settings {
     pub margin: Duration,
     /// With less than this left it is not asked.
     pub min: Duration,
+    /// How long a late answer is still read, so that its connection can be used again; zero closes it at once.
+    pub late: Duration,
     /// Sent with each request; they win over headers of the same name. Values may be marked sensitive.
     pub headers: HeaderMap,
     /// Headers of the caller that are passed on besides the usual ones.

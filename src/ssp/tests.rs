@@ -27,6 +27,7 @@ fn settings(url: &str) -> Settings {
         timeout: Duration::from_millis(200),
         margin: Duration::from_millis(10),
         min: Duration::from_millis(5),
+        late: Duration::ZERO,
         headers: HeaderMap::new(),
         forward_headers: Vec::new(),
         max_connections: 2,

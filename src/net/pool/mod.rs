@@ -21,7 +21,7 @@ use hyper_util::rt::TokioIo;
 use prometheus::IntGauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::{AbortHandle, spawn_local};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::body::{self, Segments};
 use super::dial::{Dialer, Origin, Stream};
@@ -41,6 +41,8 @@ pub struct PoolSettings {
     pub idle_timeout: Duration,
     /// Longest response body, in bytes.
     pub max_response_bytes: usize,
+    /// How long past its deadline an answer is still read, for the sake of the connection, which is otherwise closed.
+    pub late: Duration,
 }
 
 /// Why there is no response.
@@ -94,6 +96,18 @@ impl Drop for Connection {
     }
 }
 
+/// How far an exchange has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stage {
+    /// For a slot.
+    Waiting,
+    Connecting,
+    /// The request is on a connection.
+    Sent,
+    /// As `Sent`, but the deadline has passed.
+    Late,
+}
+
 /// One in the gauge of open connections.
 struct Counted(IntGauge);
 
@@ -127,7 +141,8 @@ impl Pool {
     }
 
     /// Sends `request` (origin-form URI, with `Host`) and reads the response to its last byte, all before `deadline`.
-    /// Dropping the future closes the connection it was using.
+    /// What comes too late is read and thrown away, so that the connection can be used again. Dropping the future
+    /// closes the connection it was using.
     pub async fn exchange(
         &self,
         request: Request<Segments>,
@@ -136,22 +151,31 @@ impl Pool {
         if deadline.remaining().is_zero() {
             return Err(TransportError::Timeout.into());
         }
-        let waiting = Cell::new(true);
-        match timeout_at(deadline.instant().into(), self.run(request, &waiting)).await {
-            Ok(done) => done,
-            Err(_) if waiting.get() => Err(PoolError::Limit),
-            Err(_) => Err(TransportError::Timeout.into()),
+        let stage = Rc::new(Cell::new(Stage::Waiting));
+        let mut running = Box::pin(self.clone().run(request, Rc::clone(&stage)));
+        if let Ok(done) = timeout_at(deadline.instant().into(), running.as_mut()).await {
+            return done;
         }
+        let late = self.0.settings.late;
+        match stage.get() {
+            Stage::Waiting => return Err(PoolError::Limit),
+            Stage::Sent if !late.is_zero() => {
+                stage.set(Stage::Late);
+                spawn_local(timeout(late, running));
+            }
+            _ => {}
+        }
+        Err(TransportError::Timeout.into())
     }
 
     async fn run(
-        &self,
+        self,
         request: Request<Segments>,
-        waiting: &Cell<bool>,
+        stage: Rc<Cell<Stage>>,
     ) -> Result<Response<Bytes>, PoolError> {
         let slot = Arc::clone(&self.0.slots).acquire_owned().await.expect("the semaphore is never closed");
-        waiting.set(false);
-        let (lease, response) = self.send(slot, request).await?;
+        stage.set(Stage::Connecting);
+        let (lease, response) = self.send(slot, request, &stage).await?;
         let (head, incoming) = response.into_parts();
         let bytes = body::read_capped(incoming, self.0.settings.max_response_bytes)
             .await
@@ -165,15 +189,19 @@ impl Pool {
         &self,
         slot: OwnedSemaphorePermit,
         request: Request<Segments>,
+        stage: &Cell<Stage>,
     ) -> Result<(Lease, Response<Incoming>), TransportError> {
         let Some(connection) = self.0.take_idle() else {
-            return self.send_fresh(slot, request).await;
+            return self.send_fresh(slot, request, stage).await;
         };
         let mut lease = Lease { connection, slot };
+        stage.set(Stage::Sent);
         match lease.connection.sender.try_send_request(request).await {
             Ok(response) => Ok((lease, response)),
             Err(mut failure) => match failure.take_message() {
-                Some(unsent) => self.send_fresh(lease.slot, unsent).await,
+                // Nobody waits for the answer any more: it must not go out now.
+                Some(_) if stage.get() == Stage::Late => Err(TransportError::Timeout),
+                Some(unsent) => self.send_fresh(lease.slot, unsent, stage).await,
                 None => Err(broken(failure.error())),
             },
         }
@@ -183,8 +211,11 @@ impl Pool {
         &self,
         slot: OwnedSemaphorePermit,
         request: Request<Segments>,
+        stage: &Cell<Stage>,
     ) -> Result<(Lease, Response<Incoming>), TransportError> {
+        stage.set(Stage::Connecting);
         let mut lease = self.dial(slot).await?;
+        stage.set(Stage::Sent);
         match lease.connection.sender.send_request(request).await {
             Ok(response) => Ok((lease, response)),
             Err(error) => Err(broken(&error)),

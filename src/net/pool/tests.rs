@@ -32,6 +32,7 @@ impl Bench {
             connect_timeout: Duration::from_secs(20),
             idle_timeout: Duration::from_secs(20),
             max_response_bytes: CAP,
+            late: Duration::ZERO,
         };
         change(&mut settings);
         let tls = tls::client_config(ca.map(|ca| ca.pem().as_bytes())).unwrap();
@@ -218,6 +219,46 @@ fn a_hung_exchange_ends_at_the_deadline_and_closes() {
 }
 
 #[test]
+fn a_late_answer_is_read_and_its_connection_used_again() {
+    peer::local(async {
+        let bench = Bench::with(Peer::plain().await, None, |settings| {
+            settings.max_connections = 1;
+            settings.late = Duration::from_secs(20);
+        });
+        let (done, mut connection) = tokio::join!(bench.exchange("a", shortly()), async {
+            let mut connection = bench.peer.accept().await;
+            connection.serve("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nla").await;
+            connection
+        });
+        assert_eq!(failed(&done), &TransportError::Timeout);
+        assert_eq!((bench.open.get(), bench.free_slots()), (1, 0), "its answer may still come");
+        connection.write("te").await;
+        let (done, received) = tokio::join!(bench.exchange("b", soon()), connection.serve(ok("2")));
+        assert_eq!((done.unwrap().into_body(), received.body), ("2".into(), b"b".to_vec()));
+        assert_eq!((bench.open.get(), bench.idle(), bench.free_slots()), (1, 1, 1));
+    });
+}
+
+#[test]
+fn a_late_answer_is_not_waited_for_without_end() {
+    peer::local(async {
+        let bench = Bench::with(Peer::plain().await, None, |settings| {
+            settings.max_connections = 1;
+            settings.late = peer::SHORT;
+        });
+        let (done, mut connection) = tokio::join!(bench.exchange("a", shortly()), async {
+            let mut connection = bench.peer.accept().await;
+            connection.request().await;
+            connection
+        });
+        assert_eq!(failed(&done), &TransportError::Timeout);
+        assert_eq!(bench.free_slots(), 0);
+        connection.closed().await;
+        assert_eq!((bench.open.get(), bench.idle(), bench.free_slots()), (0, 0, 1));
+    });
+}
+
+#[test]
 fn a_peer_that_stops_reading_cannot_keep_the_connection() {
     peer::local(async {
         let ca = Authority::new();
@@ -255,10 +296,13 @@ fn an_exchange_that_is_dropped_closes_its_connection() {
 fn a_dial_that_outlasts_its_exchange_is_kept_for_the_next() {
     peer::local(async {
         let ca = Authority::new();
-        let bench = Bench::with(Peer::tls(&ca).await, Some(&ca), |settings| settings.max_connections = 1);
+        let bench = Bench::with(Peer::tls(&ca).await, Some(&ca), |settings| {
+            settings.max_connections = 1;
+            settings.late = Duration::from_secs(20);
+        });
         let (done, tcp) = tokio::join!(bench.exchange("a", shortly()), bench.peer.accept_tcp());
         assert_eq!(failed(&done), &TransportError::Timeout);
-        assert_eq!(bench.free_slots(), 0, "the attempt goes on");
+        assert_eq!(bench.free_slots(), 0, "the attempt goes on, but what it was for is not sent any more");
         let (done, received) = tokio::join!(bench.exchange("b", soon()), async {
             let mut connection = bench.peer.greet(tcp).await;
             (connection.serve(ok("2")).await, connection)
