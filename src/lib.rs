@@ -33,8 +33,9 @@
 //! | 6 | `server` |
 //! | 7 | `config` |
 //! | 8 | `app` |
-//! | 9 | `sandbox` `replay` |
-//! | 10 | `cli` |
+//! | 9 | `sandbox` `replay` `explain` |
+//! | 10 | `policy_test` |
+//! | 11 | `cli` |
 //!
 //! # Invariants
 //!
@@ -68,7 +69,10 @@ pub mod config;
 
 pub mod app;
 
+pub mod explain;
 pub mod replay;
 pub mod sandbox;
+
+pub mod policy_test;
 
 pub mod cli;

@@ -2,8 +2,10 @@
 
 mod check;
 mod demo;
+mod explain;
 mod hash;
 mod keygen;
+mod policy_test;
 mod sandbox;
 mod serve;
 
@@ -34,6 +36,10 @@ enum Command {
     Sandbox(sandbox::Command),
     /// Read a configuration and report every fault with file, line, column and key.
     Check(check::Args),
+    /// What the gateway makes of one bid request, and why.
+    Explain(explain::Args),
+    /// Hold the gateway to the privacy table, as real ad requests.
+    PolicyTest(policy_test::Args),
     /// Normalised form and base64 SHA-256 of an e-mail address or phone number.
     Hash(hash::Args),
     /// Make a random key and the line to put in the configuration.
@@ -50,6 +56,8 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Sandbox(command) => sandbox::run(command),
         Command::Check(args) => check::run(&args),
+        Command::Explain(args) => explain::run(args),
+        Command::PolicyTest(args) => policy_test::run(&args),
         Command::Hash(args) => hash::run(&args),
         Command::Keygen(args) => keygen::run(&args),
     };

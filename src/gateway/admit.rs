@@ -38,7 +38,7 @@ pub struct Inbound {
 /// Whom a presented key belongs to; nobody when none was presented. Made from the head alone, so that a stranger's body
 /// is not even read where a key is required.
 #[derive(Clone, Debug)]
-pub struct Caller(Option<Arc<Publisher>>);
+pub struct Caller(pub(super) Option<Arc<Publisher>>);
 
 impl Caller {
     /// Looks at `Authorization`. A presented but unknown key is refused, never ignored.

@@ -11,6 +11,7 @@ mod debug;
 mod decision;
 mod dii;
 mod directory;
+mod explain;
 mod fanout;
 mod headers;
 mod hints;
@@ -41,6 +42,7 @@ pub use directory::{
     DiiGuard, Directory, DirectoryError, Hint, KeyDigest, Match, Mode, Publisher, PublisherSettings,
     UserIdFrom,
 };
+pub use explain::{ExplainedCall, ExplainedLeg, Explanation, Found};
 pub use headers::bearer;
 pub use metrics::{Labels, Metrics, OutcomeLabel};
 pub use outcome::{Answer as OutcomeAnswer, Outcome, Reject, RejectKind};

@@ -45,9 +45,14 @@ impl Segments {
         self.left == 0
     }
 
+    /// What is left, piece by piece.
+    pub fn pieces(&self) -> &[Bytes] {
+        self.pieces.get(self.next..).unwrap_or_default()
+    }
+
     /// What is left, in one piece. Copies unless there is only one.
     pub fn to_bytes(&self) -> Bytes {
-        match self.pieces.get(self.next..).unwrap_or_default() {
+        match self.pieces() {
             [] => Bytes::new(),
             [only] => only.clone(),
             many => many.concat().into(),

@@ -88,7 +88,8 @@ impl Client {
         SspReply::of(exchanged, Clock::monotonic() - started, self.0.settings.max_response_bytes)
     }
 
-    fn request(&self, mut headers: HeaderMap, body: Segments) -> Request<Segments> {
+    /// The request as it leaves.
+    pub fn request(&self, mut headers: HeaderMap, body: Segments) -> Request<Segments> {
         for name in FRAMING.iter().chain(self.0.headers.keys()) {
             headers.remove(name);
         }

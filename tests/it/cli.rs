@@ -85,6 +85,8 @@ fn help_has_an_example_for_every_command() {
         &["check"],
         &["hash"],
         &["keygen"],
+        &["policy-test"],
+        &["explain"],
     ] {
         let output = run(&[command, &["--help"]].concat());
         assert_eq!(output.status.code(), Some(0));

@@ -9,10 +9,12 @@
 
 mod bytes;
 mod cli;
+mod explain;
 mod identity_api;
 mod limits;
 mod merge;
 mod operator_faults;
+mod policy_test;
 mod privacy;
 mod restart;
 mod scenarios;

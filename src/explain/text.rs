@@ -1,0 +1,212 @@
+//! An explanation for people.
+
+use std::fmt::Write;
+
+use http::HeaderMap;
+
+use super::edit::{Mark, marks};
+use super::{Explained, Problem, STAND_IN};
+use crate::gateway::{ExplainedLeg, Explanation, Found, Hint, RejectKind, UserIdFrom};
+use crate::openrtb::Dialect;
+use crate::privacy::{StripWhat, Verdict};
+use crate::ssp::TmaxMode;
+
+/// How edits are marked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Style {
+    /// `[-removed-]{+added+}`.
+    Words,
+    /// Red, struck out; green.
+    Colours,
+}
+
+impl Explained {
+    /// The explanation, several lines.
+    pub fn text(&self, style: Style) -> String {
+        let explanation = &self.explanation;
+        let mut out = String::new();
+        line(&mut out, "publisher", &publisher(explanation));
+        line(&mut out, "caller", caller(explanation));
+        for (hint, said) in hints(explanation) {
+            line(&mut out, "hint", &format!("{}: {said}", hint_name(hint)));
+        }
+        if self.signals.is_empty() {
+            line(&mut out, "signal", "none");
+        }
+        for signal in &self.signals {
+            line(&mut out, "signal", &format!("{} = {}", signal.place, signal.value));
+        }
+        let scope = explanation.publisher.settings.identity.scope();
+        line(&mut out, "verdict", &format!("{}: {}", scope.as_str(), verdict(explanation.verdict)));
+        if let Some(other) = explanation.other {
+            let said = verdict(other);
+            line(&mut out, "verdict", &format!("{} entries that are there: {said}", scope.other().as_str()));
+        }
+        line(&mut out, "identity", &self.identity());
+        for leg in &explanation.legs {
+            self.leg(&mut out, leg, style);
+        }
+        out
+    }
+
+    fn identity(&self) -> String {
+        let decision = &self.explanation.decision;
+        let source = decision.source.map_or("none", hint_name);
+        let stood_in = match (decision.token.is_some(), self.user_known) {
+            (true, _) => format!("; {STAND_IN} stands for the user's token, the store was not read"),
+            (false, true) => String::new(),
+            (false, false) => String::from("; nobody logged this user in (--no-user)"),
+        };
+        format!("{}, reason {}, hint {source}{stood_in}", decision.result.as_str(), decision.reason.as_str())
+    }
+
+    fn leg(&self, out: &mut String, leg: &ExplainedLeg, style: Style) {
+        let head = format!("{} ({}): {}", leg.ssp.id, dialect(leg.ssp.dialect), leg.result.as_str());
+        let Some(call) = &leg.call else {
+            line(out, "ssp", &format!("{head}; not called, its time is under min_ms"));
+            return;
+        };
+        line(out, "ssp", &format!("{head}; tmax {} ms{}", call.left.as_millis(), kept_tmax(leg.ssp.tmax)));
+        for (name, value) in header_lines(&call.headers) {
+            line(out, "  header", &format!("{name}: {value}"));
+        }
+        let body: String = marks(&self.body, &call.body).iter().map(|mark| marked(mark, style)).collect();
+        line(out, "  body", &body);
+    }
+}
+
+impl Problem {
+    /// What a caller would read.
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        line(&mut out, "refused", &self.0.to_string());
+        if let RejectKind::BadRequest(fault) = &self.0 {
+            line(&mut out, "member", if fault.member.is_empty() { "(the document)" } else { fault.member });
+            line(&mut out, "offset", &fault.offset.to_string());
+            line(&mut out, "reason", fault.reason.as_str());
+        }
+        out
+    }
+}
+
+fn line(out: &mut String, name: &str, text: &str) {
+    writeln!(out, "{name:<10} {text}").unwrap_or_default();
+}
+
+fn publisher(explanation: &Explanation) -> String {
+    let mismatch = if explanation.mismatch { "; a match rule names another publisher" } else { "" };
+    format!("{}, found by {}{mismatch}", explanation.publisher.settings.id, found_name(explanation.found))
+}
+
+fn caller(explanation: &Explanation) -> &'static str {
+    if explanation.authenticated {
+        "authenticated: believed about users"
+    } else {
+        "no key: what it says of users names nobody, but opt-outs and logouts count (--publisher asks in its name)"
+    }
+}
+
+/// Where the number does not reach the SSP.
+fn kept_tmax(mode: TmaxMode) -> &'static str {
+    match mode {
+        TmaxMode::Rewrite => "",
+        TmaxMode::Keep => " (kept here; the SSP is told what came in)",
+    }
+}
+
+pub(super) fn found_name(found: Found) -> &'static str {
+    match found {
+        Found::Key => "its key",
+        Found::Match => "match",
+        Found::Default => "default = true",
+    }
+}
+
+pub(super) fn hint_name(hint: Hint) -> &'static str {
+    match hint {
+        Hint::Request => "request",
+        Hint::User => "user",
+    }
+}
+
+/// The configured hints in their order, with what each found, and which won.
+pub(super) fn hints(explanation: &Explanation) -> Vec<(Hint, String)> {
+    let scope = explanation.publisher.settings.identity.scope();
+    let said = |hint: Hint| match hint {
+        Hint::Request if explanation.theirs => format!("an entry of {} is there", scope.source()),
+        Hint::Request => format!("no entry of {}", scope.source()),
+        Hint::User => match (explanation.user, explanation.users.first()) {
+            (Some(place), _) => String::from(place_name(place)),
+            (None, Some(place)) => format!("{}, not believed", place_name(*place)),
+            (None, None) => String::from("no user id"),
+        },
+    };
+    let won = |hint: Hint| if explanation.decision.source == Some(hint) { "  <- wins" } else { "" };
+    let hints = explanation.publisher.settings.hints.iter();
+    hints.map(|hint| (*hint, format!("{}{}", said(*hint), won(*hint)))).collect()
+}
+
+fn place_name(place: UserIdFrom) -> &'static str {
+    match place {
+        UserIdFrom::Header => "header X-Publisher-User-Id",
+        UserIdFrom::Ext => "user.ext.publisher_user_id",
+        UserIdFrom::UserId => "user.id",
+    }
+}
+
+/// A verdict in words, with its row and reason.
+pub(super) fn verdict((verdict, row): (Verdict, u8)) -> String {
+    match verdict {
+        Verdict::Inject(_) => format!("row {row}, may be added"),
+        Verdict::Pass(reason) => {
+            format!("row {row}, {}: nothing is added, what is there stays", reason.as_str())
+        }
+        Verdict::Strip(what, reason) => {
+            format!("row {row}, {}: nothing is added, {} removed", reason.as_str(), strip_name(what))
+        }
+    }
+}
+
+pub(super) fn strip_name(what: StripWhat) -> &'static str {
+    match what {
+        StripWhat::All => "every EID",
+        StripWhat::UidFamily => "EIDs of uidapi.com, euid.eu and adserver.org",
+        StripWhat::Uid2Only => "EIDs of uidapi.com",
+        StripWhat::EuidOnly => "EIDs of euid.eu",
+    }
+}
+
+pub(super) fn dialect(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::V25 => "2.5",
+        Dialect::V26 => "2.6",
+        Dialect::Both => "both",
+        Dialect::AsReceived => "as-received",
+    }
+}
+
+/// Headers by name; what the configuration keeps secret is not shown.
+pub(super) fn header_lines(headers: &HeaderMap) -> Vec<(String, String)> {
+    let shown = |value: &http::HeaderValue| {
+        if value.is_sensitive() {
+            String::from("[from the configuration]")
+        } else {
+            String::from_utf8_lossy(value.as_bytes()).into_owned()
+        }
+    };
+    let mut lines: Vec<_> =
+        headers.iter().map(|(name, value)| (name.as_str().to_owned(), shown(value))).collect();
+    lines.sort();
+    lines
+}
+
+pub(super) fn marked(mark: &Mark, style: Style) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    match (mark, style) {
+        (Mark::Same(bytes), _) => text(bytes),
+        (Mark::Removed(bytes), Style::Words) => format!("[-{}-]", text(bytes)),
+        (Mark::Added(bytes), Style::Words) => format!("{{+{}+}}", text(bytes)),
+        (Mark::Removed(bytes), Style::Colours) => format!("\x1b[31;9m{}\x1b[0m", text(bytes)),
+        (Mark::Added(bytes), Style::Colours) => format!("\x1b[32;7m{}\x1b[0m", text(bytes)),
+    }
+}

@@ -1,0 +1,126 @@
+//! The gateway of a configuration without its surroundings: the store is empty and in memory, nobody is dialled.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use http::{Request, Response};
+use tokio::runtime::Handle;
+
+use super::STAND_IN;
+use crate::config::Config;
+use crate::gateway::{self, Directory, Gateway, Leg, PublisherSettings, Shared};
+use crate::identity::{self, Identities, Origin};
+use crate::net::{Transport, TransportError, tls};
+use crate::operator::{self, OperatorClient};
+use crate::secret::Secret;
+use crate::ssp;
+use crate::store::{self, Draft, Expect, RecordKey, State, Store};
+use crate::telemetry::Registry;
+use crate::time::{Clock, Deadline};
+use crate::uid2::{AdvertisingToken, Identity, Times};
+
+/// What gateways are made from here.
+pub(super) struct World<'a> {
+    config: &'a Config,
+    store: Store,
+    control: Handle,
+}
+
+impl<'a> World<'a> {
+    pub(super) fn new(config: &'a Config, control: Handle) -> anyhow::Result<Self> {
+        let settings = store::Settings { kind: store::Kind::Memory, ..config.store.clone() };
+        let metrics = store::Metrics::register(&Registry::new())?;
+        let store = {
+            let _entered = control.enter();
+            Store::open(settings, Clock::System, metrics)?
+        };
+        Ok(Self { config, store, control })
+    }
+
+    /// A gateway that knows whom [`World::remember`] was told before.
+    pub(super) fn gateway(&self) -> anyhow::Result<Gateway> {
+        let (config, registry) = (self.config, Registry::new());
+        let metrics = ssp::Metrics::register(&registry)?;
+        let leg = |settings: &ssp::Settings| {
+            let tls = tls::client_config(settings.ca.as_deref())
+                .with_context(|| format!("ssp.{}.tls.ca", settings.id))?;
+            let seed = ssp::Seed::new(settings.clone(), 1, tls, &metrics)
+                .with_context(|| format!("ssp.{}.url", settings.id))?;
+            Ok(Leg { settings: Arc::clone(seed.settings()), client: seed.client()? })
+        };
+        let legs = config.ssps.iter().map(leg).collect::<anyhow::Result<Vec<_>>>()?;
+        let labels = gateway::Labels {
+            publishers: config.publishers.iter().map(|publisher| publisher.id.clone()).collect(),
+            ssps: config.ssps.iter().map(|settings| settings.id.clone()).collect(),
+            max_publishers: config.metrics_publishers,
+        };
+        let shared = Shared {
+            directory: Directory::new(config.publishers.clone())?,
+            identities: self.identities(&registry)?,
+            metrics: gateway::Metrics::register(&registry, &labels)?,
+            limits: config.limits,
+            require_key: config.require_key,
+        };
+        Ok(Gateway::new(Arc::new(shared), legs))
+    }
+
+    fn identities(&self, registry: &Registry) -> anyhow::Result<Identities> {
+        let metrics = operator::Metrics::register(registry)?;
+        let operator =
+            OperatorClient::new(self.config.operator.clone(), Arc::new(Nobody), Clock::System, metrics);
+        let parts = identity::Parts {
+            store: self.store.clone(),
+            operator,
+            clock: Clock::System,
+            metrics: identity::Metrics::register(registry)?,
+        };
+        let settings = identity::Settings { wait: PATIENCE, ..self.config.identity.clone() };
+        Ok(Identities::new(settings, parts, self.control.clone())?)
+    }
+
+    /// Puts a record with the stand-in token under a user's key.
+    pub(super) async fn remember(&self, key: RecordKey, publisher: &PublisherSettings) -> anyhow::Result<()> {
+        let now = Clock::System.now();
+        let (fresh, lives) = (now.plus(HOUR_MS), now.plus(2 * HOUR_MS));
+        let identity = Identity {
+            advertising_token: AdvertisingToken::parse(STAND_IN)?,
+            refresh_token: Secret::new(String::new()),
+            refresh_response_key: Secret::new(String::new()),
+            times: Times { refresh_from: fresh, identity_expires: lives, refresh_expires: lives },
+        };
+        let draft = Draft {
+            publisher: publisher.id.clone(),
+            scope: publisher.identity.scope(),
+            environment: publisher.identity.environment(),
+            dii: None,
+            origin: Origin::Import,
+            created: now,
+            keep_until: lives,
+            state: State::Active(identity),
+        };
+        self.store.write(key, Expect::Any, draft).await?;
+        Ok(())
+    }
+}
+
+/// Memory answers at once; this only must not be the reason for anything.
+const PATIENCE: Duration = Duration::from_secs(5);
+const HOUR_MS: i64 = 3_600_000;
+
+/// No network: whoever asks hears that nobody is there.
+struct Nobody;
+
+impl Transport for Nobody {
+    fn send(
+        &self,
+        _request: Request<Bytes>,
+        _deadline: Deadline,
+    ) -> BoxFuture<'_, Result<Response<Bytes>, TransportError>> {
+        let refused = TransportError::Connect("explain uses no network".into());
+        async { Err(refused) }.boxed()
+    }
+}

@@ -1,0 +1,151 @@
+//! One request through the stages of [`Gateway::handle`](super::Gateway::handle) up to the point where bytes would
+//! leave, with what each stage came to. For people who want to know why; nothing is sent and nothing is counted.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use smallvec::SmallVec;
+
+use super::admit::{Admitted, admit};
+use super::decision::{Decision, ResultLabel, decide};
+use super::directory::{Publisher, UserIdFrom};
+use super::inject::{OutgoingLeg, inject};
+use super::outcome::Reject;
+use super::{Caller, Gateway, Inbound, headers, signals};
+use crate::privacy::{Verdict, judge_by_row};
+use crate::ssp::Settings;
+use crate::store::RecordKey;
+use crate::uid2::Scope;
+
+/// What the path makes of one request.
+#[derive(Debug)]
+pub struct Explanation {
+    /// Whose request it is.
+    pub publisher: Arc<Publisher>,
+    /// How that was found.
+    pub found: Found,
+    /// A key and a `match` rule named different publishers; the key won.
+    pub mismatch: bool,
+    /// The caller is believed about users.
+    pub authenticated: bool,
+    /// The request holds an entry of the publisher's own scope: the hint `request`.
+    pub theirs: bool,
+    /// Places that name the publisher's own user, in the order in which they count.
+    pub users: Vec<UserIdFrom>,
+    /// The one that may yield an identity: the first, of a caller who is believed.
+    pub user: Option<UserIdFrom>,
+    /// What the table says for the publisher's own scope, and the number of its row.
+    pub verdict: (Verdict, u8),
+    /// What it says of entries of the other scope, when there are any.
+    pub other: Option<(Verdict, u8)>,
+    /// What all of it came to.
+    pub decision: Decision,
+    /// What would leave, in the publisher's order.
+    pub legs: Vec<ExplainedLeg>,
+}
+
+/// How a publisher was found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Found {
+    /// By an API key, or because the one who asks named it.
+    Key,
+    /// By what the request says of its site, app or host.
+    Match,
+    /// Nothing else fitted: the default.
+    Default,
+}
+
+/// What one SSP would get.
+#[derive(Debug)]
+pub struct ExplainedLeg {
+    /// The SSP.
+    pub ssp: Arc<Settings>,
+    /// What it gets to know of the user.
+    pub result: ResultLabel,
+    /// The request, unless too little time is left for it.
+    pub call: Option<ExplainedCall>,
+}
+
+/// A request that would leave.
+#[derive(Debug)]
+pub struct ExplainedCall {
+    /// All its headers; values from the configuration are marked sensitive.
+    pub headers: HeaderMap,
+    /// Its body: slices of the inbound body, and what is new between them.
+    pub body: SmallVec<[Bytes; 8]>,
+    /// How long its answer would be waited for.
+    pub left: Duration,
+}
+
+impl Gateway {
+    /// Whose request it is, and the key under which its user would be looked up.
+    pub fn user_of(&self, inbound: Inbound) -> Result<(Arc<Publisher>, Option<RecordKey>), Reject> {
+        let admitted = admit(&self.shared, &self.legs, inbound)?;
+        Ok((admitted.publisher, admitted.subject.user))
+    }
+
+    /// Explains a request. An error is what the caller would be answered, with nothing forwarded.
+    pub async fn explain(&self, inbound: Inbound) -> Result<Explanation, Reject> {
+        let keyed = inbound.caller.publisher().is_some();
+        let trusted = inbound.peer.trusted;
+        let admitted = admit(&self.shared, &self.legs, inbound)?;
+        let decision = decide(&self.shared, &admitted).await;
+        let outgoing = inject(&admitted, &decision, &self.legs);
+        let decision = decision.confirmed(&outgoing);
+        let scope = admitted.scope();
+        let named = self.shared.directory.by_match(&admitted.request, headers::host(&admitted.inbound));
+        let found = match named {
+            _ if keyed => Found::Key,
+            Some(_) => Found::Match,
+            None => Found::Default,
+        };
+        Ok(Explanation {
+            found,
+            mismatch: admitted.mismatch,
+            authenticated: keyed || trusted,
+            theirs: admitted.theirs,
+            user: admitted.subject.user.and_then(|_| users(&admitted).first().copied()),
+            users: users(&admitted),
+            verdict: judged(&admitted, scope),
+            other: admitted.other.map(|_| judged(&admitted, scope.other())),
+            decision,
+            legs: outgoing.legs.into_iter().filter_map(|leg| self.explained(leg)).collect(),
+            publisher: admitted.publisher,
+        })
+    }
+
+    fn explained(&self, leg: OutgoingLeg) -> Option<ExplainedLeg> {
+        let target = self.legs.get(leg.ssp)?;
+        let call = leg.call.map(|call| ExplainedCall {
+            left: call.deadline.remaining(),
+            body: call.body.pieces().iter().cloned().collect(),
+            headers: target.client.request(call.headers, call.body).into_parts().0.headers,
+        });
+        Some(ExplainedLeg { ssp: Arc::clone(&target.settings), result: leg.result, call })
+    }
+}
+
+impl Caller {
+    /// A caller who is believed to be this publisher: for whoever runs the gateway and asks in its name.
+    pub fn of_publisher(publisher: Arc<Publisher>) -> Self {
+        Self(Some(publisher))
+    }
+}
+
+fn judged(admitted: &Admitted, scope: Scope) -> (Verdict, u8) {
+    let signals = signals::of_request(&admitted.request, headers::sec_gpc(&admitted.inbound));
+    judge_by_row(&signals, &admitted.publisher.settings.policy, signals::regime(scope))
+}
+
+/// The places of `user_id_from` that hold something.
+fn users(admitted: &Admitted) -> Vec<UserIdFrom> {
+    let request = &admitted.request;
+    let holds = |place: &UserIdFrom| match place {
+        UserIdFrom::Header => headers::publisher_user_id(&admitted.inbound).is_some(),
+        UserIdFrom::Ext => request.publisher_user_id().is_some_and(|id| !id.is_empty()),
+        UserIdFrom::UserId => request.user_id().is_some_and(|id| !id.is_empty()),
+    };
+    admitted.publisher.settings.user_id_from.iter().copied().filter(holds).collect()
+}

@@ -1,0 +1,235 @@
+//! The servers of a test: a sandbox operator, and per lane one gateway, one sandbox SSP a dialect, and a logged-in user
+//! per publisher. All on free ports of loopback, with the store in memory.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, ensure};
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Request};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+
+use super::case::Setting;
+use crate::app::{App, Running};
+use crate::config;
+use crate::sandbox::operator::{self, Operator};
+use crate::sandbox::ssp::{self, Received, Ssp};
+use crate::time::Clock;
+
+/// The user whom every request names.
+pub(super) const USER: &str = "policy-test-user";
+
+/// A gateway and its SSPs. One request at a time: so what the SSPs and the counters show belongs to it.
+pub(super) struct Lane {
+    gateway: Running,
+    ssps: Vec<Arc<Ssp>>,
+    client: Client<HttpConnector, Full<Bytes>>,
+    /// Per publisher: its key, and the token of its user.
+    publishers: Vec<Publisher>,
+    counted: BTreeMap<Pair, u64>,
+}
+
+struct Publisher {
+    authorization: HeaderValue,
+    token: String,
+}
+
+/// Result and reason.
+pub(super) type Pair = (String, String);
+
+/// Starts the operator; it serves until its runtime ends.
+pub(super) async fn operator() -> anyhow::Result<SocketAddr> {
+    let (listener, address) = listen().await?;
+    let operator = Operator::new(operator::Settings::default(), Clock::System);
+    tokio::spawn(operator::serve(operator, listener, std::future::pending::<()>()));
+    Ok(address)
+}
+
+impl Lane {
+    /// Starts a gateway with one publisher for each setting, and logs its user in.
+    pub(super) fn start(
+        outside: &Handle,
+        operator: SocketAddr,
+        dialects: &[String],
+        settings: &[Setting],
+    ) -> anyhow::Result<Self> {
+        let mut ssps = Vec::new();
+        let mut ssp_tables = String::new();
+        for (index, dialect) in dialects.iter().enumerate() {
+            let ssp = Ssp::new(ssp::Settings { bid_rate: 0.0, ..ssp::Settings::default() });
+            let (listener, address) = outside.block_on(listen())?;
+            outside.spawn(ssp::serve(Arc::clone(&ssp), listener, std::future::pending::<()>()));
+            // Nothing may end for lack of time: that is another test.
+            writeln!(
+                ssp_tables,
+                "[[ssp]]\nid = \"ssp{index}\"\nurl = \"http://{address}/openrtb2/bid\"\nopenrtb = \"{dialect}\"\n\
+                 timeout_ms = {TIMEOUT_MS}\nmin_ms = 1\nmargin_ms = 1"
+            )?;
+            ssps.push(ssp);
+        }
+        let (text, keys) = configuration(operator, &ssp_tables, dialects.len(), settings)?;
+        let (mut config, _) = config::from_str(&text, Path::new("policy-test.toml"), &BTreeMap::new())?;
+        for (publisher, setting) in config.publishers.iter_mut().zip(settings) {
+            publisher.policy = setting.policy.clone();
+        }
+        let gateway = App::build(config)?.start()?;
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        let mut lane = Self { gateway, ssps, client, publishers: Vec::new(), counted: BTreeMap::new() };
+        for key in keys {
+            lane.publishers.push(outside.block_on(lane.log_in(&key))?);
+        }
+        lane.counted = lane.counters()?;
+        Ok(lane)
+    }
+
+    async fn log_in(&self, key: &str) -> anyhow::Result<Publisher> {
+        let mut authorization = HeaderValue::from_str(&format!("Bearer {key}"))?;
+        authorization.set_sensitive(true);
+        let login = json!({"user_id": USER, "email": "policy.test@example.com", "return_identity": true});
+        let request = Request::post(format!("http://{}/v1/identity", self.gateway.data_address()))
+            .header(AUTHORIZATION, &authorization)
+            .header(CONTENT_TYPE, JSON)
+            .body(Full::from(login.to_string()))?;
+        let answer = self.client.request(request).await?.into_body().collect().await?.to_bytes();
+        let answer: Value = serde_json::from_slice(&answer).context("login answer")?;
+        ensure!(answer["status"] == "success", "login answered {}", answer["status"]);
+        let token = answer["identity"]["advertising_token"].as_str().context("login without a token")?;
+        Ok(Publisher { authorization, token: token.to_owned() })
+    }
+
+    /// The token of a publisher's user.
+    pub(super) fn token(&self, publisher: usize) -> &str {
+        &self.publishers[publisher].token
+    }
+
+    /// Sends one ad request; the status of the answer, and its headers.
+    pub(super) async fn auction(
+        &self,
+        publisher: usize,
+        headers: &HeaderMap,
+        body: String,
+    ) -> anyhow::Result<(u16, HeaderMap)> {
+        let uri = format!("http://{}/openrtb2/auction", self.gateway.data_address());
+        let mut request = Request::post(uri)
+            .header(AUTHORIZATION, &self.publishers[publisher].authorization)
+            .header(CONTENT_TYPE, JSON)
+            .header("x-publisher-user-id", USER)
+            .body(Full::from(body))?;
+        request.headers_mut().extend(headers.clone());
+        let (head, body) = self.client.request(request).await?.into_parts();
+        body.collect().await?;
+        Ok((head.status.as_u16(), head.headers))
+    }
+
+    /// What each SSP received since the last call.
+    pub(super) fn received(&self) -> Vec<Vec<Received>> {
+        let take = |ssp: &Arc<Ssp>| {
+            let received = ssp.received();
+            ssp.reset();
+            received
+        };
+        self.ssps.iter().map(take).collect()
+    }
+
+    /// Result and reason of the only request since the last call, as the gateway counted it.
+    pub(super) fn decided(&mut self, _answer: &HeaderMap) -> anyhow::Result<Pair> {
+        let now = self.counters()?;
+        let grown: Vec<&Pair> = now
+            .iter()
+            .filter(|(pair, n)| self.counted.get(*pair).copied().unwrap_or(0) < **n)
+            .map(|(pair, _)| pair)
+            .collect();
+        let pair = match grown.as_slice() {
+            [one] => (*one).clone(),
+            none_or_several => {
+                let several = none_or_several.iter().map(|(result, reason)| format!("{result} {reason}"));
+                (String::from("uncounted"), several.collect::<Vec<_>>().join(", "))
+            }
+        };
+        self.counted = now;
+        Ok(pair)
+    }
+
+    /// `identity_reason_total` of all scopes.
+    fn counters(&self) -> anyhow::Result<BTreeMap<Pair, u64>> {
+        let text = String::from_utf8(self.gateway.registry().text()?)?;
+        let label = |line: &str, name: &str| -> Option<String> {
+            let (_, rest) = line.split_once(&format!("{name}=\""))?;
+            rest.split_once('"').map(|(value, _)| value.to_owned())
+        };
+        let lines = text.lines().filter(|line| line.starts_with("uid2gw_identity_reason_total{"));
+        let mut counters = BTreeMap::new();
+        for line in lines {
+            let count = line.rsplit(' ').next().and_then(|n| n.parse::<u64>().ok());
+            if let (Some(result), Some(reason), Some(count)) =
+                (label(line, "result"), label(line, "reason"), count)
+            {
+                *counters.entry((result, reason)).or_default() += count;
+            }
+        }
+        Ok(counters)
+    }
+
+    /// Stops the gateway.
+    pub(super) fn stop(self) -> anyhow::Result<()> {
+        self.gateway.stop()
+    }
+}
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const TIMEOUT_MS: u64 = 5_000;
+
+async fn listen() -> std::io::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+/// The gateway's configuration, and a key for each publisher.
+pub(super) fn configuration(
+    operator: SocketAddr,
+    ssp_tables: &str,
+    ssps: usize,
+    settings: &[Setting],
+) -> anyhow::Result<(String, Vec<String>)> {
+    let routed = (0..ssps).map(|n| format!("\"ssp{n}\"")).collect::<Vec<_>>().join(", ");
+    let (operator_key, operator_secret) = operator::clients::PUBLISHER;
+    let mut text = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\nworkers = 1\ndrain_seconds = 0\n[admin]\nlisten = \"127.0.0.1:0\"\n\
+         [operator]\nurls = [\"http://{operator}\"]\n[identity]\nwait_ms = 1000\n\
+         [store]\nkind = \"memory\"\nencryption_key = \"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"\n{ssp_tables}"
+    );
+    let mut keys = Vec::with_capacity(settings.len());
+    for (index, setting) in settings.iter().enumerate() {
+        let mut random = [0_u8; 16];
+        getrandom::fill(&mut random)?;
+        let key = hex(&random);
+        writeln!(
+            text,
+            "[[publisher]]\nid = \"p{index}\"\napi_keys = [\"sha256:{}\"]\nscope = \"{}\"\nssps = [{routed}]\n\
+             operator_key = \"{operator_key}\"\noperator_secret = \"{operator_secret}\"",
+            hex(&Sha256::digest(key.as_bytes())),
+            setting.scope.as_str(),
+        )?;
+        keys.push(key);
+    }
+    Ok((text, keys))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap_or_default();
+        text
+    })
+}
