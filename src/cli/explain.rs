@@ -60,7 +60,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let body = read(&args.request)?.into();
     let question = Question { publisher: args.publisher, headers, body, user_known: !args.no_user };
     let style = if io::stdout().is_terminal() { Style::Colours } else { Style::Words };
-    let (text, exit) = match explain(&config, question)? {
+    let (text, exit) = match explain(config, question)? {
         Ok(explained) if args.json => (format!("{:#}\n", explained.json()), ExitCode::SUCCESS),
         Ok(explained) => (explained.text(style), ExitCode::SUCCESS),
         Err(problem) if args.json => (format!("{:#}\n", problem.json()), ExitCode::FAILURE),

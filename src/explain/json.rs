@@ -55,7 +55,8 @@ impl Explained {
                 "marked": marks.iter().map(|mark| marked(mark, Style::Words)).collect::<String>(),
             })
         });
-        json!({"ssp": leg.ssp.id, "openrtb": dialect(leg.ssp.dialect), "result": leg.result.as_str(), "call": call})
+        json!({"ssp": leg.ssp.id, "openrtb": dialect(leg.ssp.dialect), "result": leg.result.as_str(),
+               "unconsented": leg.unconsented, "call": call})
     }
 }
 

@@ -61,7 +61,7 @@ pub struct Explained {
 pub struct Problem(RejectKind);
 
 /// Explains a request as the gateway of this configuration would treat it now. The outer error is ours.
-pub fn explain(config: &Config, question: Question) -> anyhow::Result<Result<Explained, Problem>> {
+pub fn explain(config: Config, question: Question) -> anyhow::Result<Result<Explained, Problem>> {
     let control = Builder::new_multi_thread().worker_threads(1).enable_all().build().context("runtime")?;
     let world = World::new(config, control.handle().clone())?;
     let answer = control.block_on(answer(&world, question))?;
@@ -69,7 +69,7 @@ pub fn explain(config: &Config, question: Question) -> anyhow::Result<Result<Exp
     Ok(answer.map_err(|reject| Problem(reject.kind)))
 }
 
-async fn answer(world: &World<'_>, question: Question) -> anyhow::Result<Result<Explained, Reject>> {
+async fn answer(world: &World, question: Question) -> anyhow::Result<Result<Explained, Reject>> {
     let empty = world.gateway()?;
     let caller = match caller(empty.shared(), &question)? {
         Ok(caller) => caller,

@@ -61,7 +61,13 @@ impl Explained {
     }
 
     fn leg(&self, out: &mut String, leg: &ExplainedLeg, style: Style) {
-        let head = format!("{} ({}): {}", leg.ssp.id, dialect(leg.ssp.dialect), leg.result.as_str());
+        let consent = if leg.unconsented {
+            "; row 7: no EUID, the TC string has no consent for its gvl_id"
+        } else {
+            ""
+        };
+        let (id, openrtb) = (&leg.ssp.id, dialect(leg.ssp.dialect));
+        let head = format!("{id} ({openrtb}): {}{consent}", leg.result.as_str());
         let Some(call) = &leg.call else {
             line(out, "ssp", &format!("{head}; not called, its time is under min_ms"));
             return;

@@ -12,10 +12,11 @@ use tokio::runtime::Handle;
 
 use super::STAND_IN;
 use crate::config::Config;
-use crate::gateway::{self, Directory, Gateway, Leg, PublisherSettings, Shared};
+use crate::gateway::{self, Directory, Gateway, Leg, PublisherSettings, Shared, Vendors};
 use crate::identity::{self, Identities, Origin};
 use crate::net::{Transport, TransportError, tls};
-use crate::operator::{self, OperatorClient};
+use crate::openrtb::Limits;
+use crate::operator::{self, OperatorClient, Operators};
 use crate::secret::Secret;
 use crate::ssp;
 use crate::store::{self, Draft, Expect, RecordKey, State, Store};
@@ -24,26 +25,42 @@ use crate::time::{Clock, Deadline};
 use crate::uid2::{AdvertisingToken, Identity, Times};
 
 /// What gateways are made from here.
-pub(super) struct World<'a> {
-    config: &'a Config,
+pub(super) struct World {
+    publishers: Vec<PublisherSettings>,
+    ssps: Vec<ssp::Settings>,
+    operators: [operator::Settings; 2],
+    identity: identity::Settings,
+    vendors: Arc<Vendors>,
+    limits: Limits,
+    require_key: bool,
     store: Store,
     control: Handle,
 }
 
-impl<'a> World<'a> {
-    pub(super) fn new(config: &'a Config, control: Handle) -> anyhow::Result<Self> {
-        let settings = store::Settings { kind: store::Kind::Memory, ..config.store.clone() };
+impl World {
+    pub(super) fn new(config: Config, control: Handle) -> anyhow::Result<Self> {
+        let settings = store::Settings { kind: store::Kind::Memory, ..config.store };
         let metrics = store::Metrics::register(&Registry::new())?;
         let store = {
             let _entered = control.enter();
             Store::open(settings, Clock::System, metrics)?
         };
-        Ok(Self { config, store, control })
+        Ok(Self {
+            publishers: config.publishers,
+            ssps: config.ssps,
+            operators: [config.operator, config.operator_euid],
+            identity: identity::Settings { wait: PATIENCE, ..config.identity },
+            vendors: Arc::new(config.vendors),
+            limits: config.limits,
+            require_key: config.require_key,
+            store,
+            control,
+        })
     }
 
     /// A gateway that knows whom [`World::remember`] was told before.
     pub(super) fn gateway(&self) -> anyhow::Result<Gateway> {
-        let (config, registry) = (self.config, Registry::new());
+        let registry = Registry::new();
         let metrics = ssp::Metrics::register(&registry)?;
         let leg = |settings: &ssp::Settings| {
             let tls = tls::client_config(settings.ca.as_deref())
@@ -52,34 +69,37 @@ impl<'a> World<'a> {
                 .with_context(|| format!("ssp.{}.url", settings.id))?;
             Ok(Leg { settings: Arc::clone(seed.settings()), client: seed.client()? })
         };
-        let legs = config.ssps.iter().map(leg).collect::<anyhow::Result<Vec<_>>>()?;
+        let legs = self.ssps.iter().map(leg).collect::<anyhow::Result<Vec<_>>>()?;
+        // Nobody reads them.
         let labels = gateway::Labels {
-            publishers: config.publishers.iter().map(|publisher| publisher.id.clone()).collect(),
-            ssps: config.ssps.iter().map(|settings| settings.id.clone()).collect(),
-            max_publishers: config.metrics_publishers,
+            publishers: self.publishers.iter().map(|publisher| publisher.id.clone()).collect(),
+            ssps: self.ssps.iter().map(|settings| settings.id.clone()).collect(),
+            max_publishers: self.publishers.len(),
         };
         let shared = Shared {
-            directory: Directory::new(config.publishers.clone())?,
+            directory: Directory::new(self.publishers.clone())?,
             identities: self.identities(&registry)?,
             metrics: gateway::Metrics::register(&registry, &labels)?,
-            limits: config.limits,
-            require_key: config.require_key,
+            limits: self.limits,
+            vendors: Arc::clone(&self.vendors),
+            require_key: self.require_key,
         };
         Ok(Gateway::new(Arc::new(shared), legs))
     }
 
     fn identities(&self, registry: &Registry) -> anyhow::Result<Identities> {
         let metrics = operator::Metrics::register(registry)?;
-        let operator =
-            OperatorClient::new(self.config.operator.clone(), Arc::new(Nobody), Clock::System, metrics);
+        let operator = |settings: &operator::Settings| {
+            OperatorClient::new(settings.clone(), Arc::new(Nobody), Clock::System, metrics.clone())
+        };
+        let [uid2, euid] = self.operators.each_ref().map(operator);
         let parts = identity::Parts {
             store: self.store.clone(),
-            operator,
+            operators: Operators { uid2, euid },
             clock: Clock::System,
             metrics: identity::Metrics::register(registry)?,
         };
-        let settings = identity::Settings { wait: PATIENCE, ..self.config.identity.clone() };
-        Ok(Identities::new(settings, parts, self.control.clone())?)
+        Ok(Identities::new(self.identity.clone(), parts, self.control.clone())?)
     }
 
     /// Puts a record with the stand-in token under a user's key.

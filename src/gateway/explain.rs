@@ -14,7 +14,7 @@ use super::directory::{Publisher, UserIdFrom};
 use super::inject::{OutgoingLeg, inject};
 use super::outcome::Reject;
 use super::{Caller, Gateway, Inbound, headers, signals};
-use crate::privacy::{Verdict, judge_by_row};
+use crate::privacy::{Rules, Verdict, judge_by_row};
 use crate::ssp::Settings;
 use crate::store::RecordKey;
 use crate::uid2::Scope;
@@ -64,6 +64,8 @@ pub struct ExplainedLeg {
     pub ssp: Arc<Settings>,
     /// What it gets to know of the user.
     pub result: ResultLabel,
+    /// Row 7: it lacks consent of its own for an EUID.
+    pub unconsented: bool,
     /// The request, unless too little time is left for it.
     pub call: Option<ExplainedCall>,
 }
@@ -108,22 +110,30 @@ impl Gateway {
             theirs: admitted.theirs,
             user: admitted.subject.user.and_then(|_| users(&admitted).first().copied()),
             users: users(&admitted),
-            verdict: judged(&admitted, scope),
-            other: admitted.other.map(|_| judged(&admitted, scope.other())),
+            verdict: self.judged(&admitted, scope),
+            other: admitted.other.map(|_| self.judged(&admitted, scope.other())),
             decision,
-            legs: outgoing.legs.into_iter().filter_map(|leg| self.explained(leg)).collect(),
+            legs: outgoing.legs.into_iter().filter_map(|leg| self.explained(&admitted, leg)).collect(),
             publisher: admitted.publisher,
         })
     }
 
-    fn explained(&self, leg: OutgoingLeg) -> Option<ExplainedLeg> {
+    fn explained(&self, admitted: &Admitted, leg: OutgoingLeg) -> Option<ExplainedLeg> {
         let target = self.legs.get(leg.ssp)?;
         let call = leg.call.map(|call| ExplainedCall {
             left: call.deadline.remaining(),
             body: call.body.pieces().iter().cloned().collect(),
             headers: target.client.request(call.headers, call.body).into_parts().0.headers,
         });
-        Some(ExplainedLeg { ssp: Arc::clone(&target.settings), result: leg.result, call })
+        let unconsented = admitted.leg_strip(leg.ssp).is_some();
+        Some(ExplainedLeg { ssp: Arc::clone(&target.settings), result: leg.result, unconsented, call })
+    }
+
+    fn judged(&self, admitted: &Admitted, scope: Scope) -> (Verdict, u8) {
+        let signals = signals::of_request(&admitted.request, headers::sec_gpc(&admitted.inbound));
+        let gvl = self.shared.vendors.current();
+        let rules = Rules { policy: &admitted.publisher.settings.policy, gvl: &gvl };
+        judge_by_row(&signals, rules, signals::regime(scope))
     }
 }
 
@@ -132,11 +142,6 @@ impl Caller {
     pub fn of_publisher(publisher: Arc<Publisher>) -> Self {
         Self(Some(publisher))
     }
-}
-
-fn judged(admitted: &Admitted, scope: Scope) -> (Verdict, u8) {
-    let signals = signals::of_request(&admitted.request, headers::sec_gpc(&admitted.inbound));
-    judge_by_row(&signals, &admitted.publisher.settings.policy, signals::regime(scope))
 }
 
 /// The places of `user_id_from` that hold something.

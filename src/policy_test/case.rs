@@ -28,6 +28,14 @@ pub(super) struct Case<'a> {
     pub(super) instead: &'a [Instead],
 }
 
+impl Case<'_> {
+    /// Whether publishers of this scope are tried with everything that can stand in a request. EUIDs go out only where
+    /// vendors are asked for.
+    pub(super) fn concerns(&self, scope: Scope) -> bool {
+        scope == Scope::Uid2 || self.euid.vendors.is_some()
+    }
+}
+
 /// A publisher to test: its scope and its choices.
 #[derive(Clone, Debug)]
 pub(super) struct Setting {
@@ -60,6 +68,11 @@ pub(super) struct Lists<'a> {
 impl Lists<'_> {
     pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.user.iter().chain(&self.ext).flatten()
+    }
+
+    /// The entries that this takes away.
+    pub(super) fn without(&self, goes: impl Fn(&Entry) -> bool) -> Vec<Entry> {
+        self.entries().filter(|entry| goes(entry)).cloned().collect()
     }
 }
 
@@ -143,6 +156,7 @@ pub(super) fn choices(policy: &Policy) -> Choices {
         ("dnt".into(), json!(on_signal(policy.dnt))),
         ("unknown_scope".into(), json!(on_doubt(policy.unknown_scope))),
         ("test".into(), json!(on_doubt(policy.test))),
+        ("fill_gpc".into(), json!(policy.fill_gpc)),
         ("euid_strip_others".into(), json!(policy.euid_strip_others)),
         ("countries".into(), json!(countries)),
     ])

@@ -1,6 +1,6 @@
 //! One row: what an SSP received against what it must have received.
 
-use super::expected::{Expected, TMAX};
+use super::expected::{Expected, Leg, TMAX};
 use super::leak::Texts;
 use crate::sandbox::ssp::Received;
 
@@ -27,6 +27,7 @@ pub(super) enum Finding {
 /// What one SSP must get.
 pub(super) struct Wanted<'a> {
     pub(super) expected: &'a Expected,
+    pub(super) leg: &'a Leg,
     /// Body with a hole for `tmax`.
     pub(super) body: String,
     /// Our user's token.
@@ -39,10 +40,10 @@ pub(super) struct Wanted<'a> {
 pub(super) fn row(wanted: &Wanted<'_>, answer: &Answer, received: &[Received]) -> Finding {
     for request in received {
         let texts = Texts::of(&request.headers, &request.body);
-        if !wanted.expected.injects() && texts.hold(wanted.token) {
+        if !wanted.leg.injects && texts.hold(wanted.token) {
             return Finding::Leak("our user's token reached the SSP".into());
         }
-        if wanted.expected.forbidden.iter().any(|id| texts.hold(id)) {
+        if wanted.leg.forbidden().any(|id| texts.hold(id)) {
             return Finding::Leak("an id that had to be removed reached the SSP".into());
         }
     }
@@ -99,11 +100,14 @@ mod tests {
         let standing = standing(&table);
         let lists: &Lists<'_> = standing.iter().find(|l| l.name == lists).unwrap();
         let setting = Setting { name: "-".into(), scope: Scope::Uid2, policy: Policy::default() };
-        let expected = Expected::of(case, lists, &setting);
+        let expected = Expected::of(case, lists, &setting, &table.ssps);
+        let ssp = &table.ssps[1];
+        let leg = expected.leg(ssp);
         let inbound = super::super::drive::inbound(case, lists);
         let wanted = Wanted {
             expected: &expected,
-            body: expected.body(&inbound, lists, "2.6", NEW),
+            leg: &leg,
+            body: expected.body(&inbound, lists, (ssp, &leg), NEW),
             token: TOKEN,
             tmax: 5000,
         };

@@ -13,6 +13,7 @@ use super::expected::Expected;
 use super::node::Node;
 use super::report::Row;
 use super::stack::Lane;
+use super::table::Demand;
 use super::{Options, View};
 
 /// Everything that is asked, by reference into the spread-out table.
@@ -20,7 +21,7 @@ pub(super) struct Plan<'a> {
     pub(super) cases: Vec<Case<'a>>,
     pub(super) standing: Vec<Lists<'a>>,
     pub(super) settings: Vec<Setting>,
-    pub(super) dialects: &'a [String],
+    pub(super) ssps: &'a [Demand],
     /// Indexes of case, standing list and setting.
     pub(super) tasks: Vec<[usize; 3]>,
 }
@@ -57,7 +58,7 @@ async fn ask(
 ) -> anyhow::Result<Vec<Row>> {
     let (case, lists, publisher) = (&plan.cases[case], &plan.standing[lists], setting);
     let setting = &plan.settings[publisher];
-    let expected = Expected::of(case, lists, setting);
+    let expected = Expected::of(case, lists, setting, plan.ssps);
     let inbound = inbound(case, lists);
     let headers = headers(case).with_context(|| format!("headers of {}", case.signal))?;
     let (status, said) = lane.auction(publisher, &headers, inbound.text()).await?;
@@ -66,15 +67,16 @@ async fn ask(
     let answer = Answer { status, result, reason };
     let token = lane.token(publisher);
     let new = new_entry(setting, token);
-    let rows = plan.dialects.iter().zip(received).map(|(dialect, mut received)| {
+    let rows = plan.ssps.iter().zip(received).map(|(ssp, mut received)| {
         if let Some(view) = view {
             received = received.iter().map(|request| view(request)).collect();
         }
-        let body = expected.body(&inbound, lists, dialect, &new);
+        let leg = expected.leg(ssp);
+        let body = expected.body(&inbound, lists, (ssp, &leg), &new);
         let tmax = case.request["tmax"].as_u64().unwrap_or_default();
-        let wanted = Wanted { expected: &expected, body, token, tmax };
+        let wanted = Wanted { expected: &expected, leg: &leg, body, token, tmax };
         let finding = compare::row(&wanted, &answer, &received);
-        Row::new((case, lists, setting), dialect, &expected, finding)
+        Row::new((case, lists, setting), ssp, &expected, finding)
     });
     Ok(rows.collect())
 }

@@ -3,19 +3,36 @@
 
 use super::case::{Case, Entry, Lists, Setting, choices};
 use super::node::Node;
-use super::table::{Choices, Outcome, Removed, Said};
+use super::table::{Choices, Demand, Outcome, Removed, Said};
 use crate::privacy::alpha3;
 use crate::uid2::Scope;
 
-/// What must come out of one request, whatever the dialect.
-#[derive(PartialEq, Eq, Debug)]
+/// What must come out of one request.
+#[derive(Debug)]
 pub(super) struct Expected {
     pub(super) row: u8,
     pub(super) result: &'static str,
     pub(super) reason: String,
     pub(super) removed: Removed,
-    /// Ids that may not reach anybody.
-    pub(super) forbidden: Vec<String>,
+    scope: Scope,
+    gone: Vec<Entry>,
+    /// What SSPs without consent of their own do not get; `None`: nobody asks for it.
+    unconsented: Option<Unconsented>,
+    fill_gpc: bool,
+}
+
+#[derive(PartialEq, Eq, Debug)]
+struct Unconsented {
+    /// Vendors that have consent.
+    vendors: Vec<u16>,
+    gone: Vec<Entry>,
+}
+
+/// What one SSP must get.
+#[derive(Debug)]
+pub(super) struct Leg {
+    /// Our token is to be sent.
+    pub(super) injects: bool,
     gone: Vec<Entry>,
 }
 
@@ -26,47 +43,89 @@ const FAMILY: [&str; 3] = ["uidapi.com", "euid.eu", "adserver.org"];
 pub(super) const TMAX: &str = "<tmax>";
 
 impl Expected {
-    pub(super) fn of(case: &Case<'_>, lists: &Lists<'_>, setting: &Setting) -> Self {
+    pub(super) fn of(case: &Case<'_>, lists: &Lists<'_>, setting: &Setting, ssps: &[Demand]) -> Self {
         let choices = choices(&setting.policy);
         let (scope, other) = (setting.scope, setting.scope.other());
         let (own, others) = (column(case, scope, &choices), column(case, other, &choices));
-        let gone: Vec<Entry> = lists
-            .entries()
-            .filter(|entry| {
-                let theirs = others.result == Said::Denied && entry.source == other.source();
-                theirs || goes(entry, own.removed, &choices)
-            })
-            .cloned()
-            .collect();
+        let gone = lists.without(|entry| {
+            let theirs = others.result == Said::Denied && entry.source == other.source();
+            theirs || goes(entry, own.removed, &choices)
+        });
         let stays = lists.entries().any(|entry| {
             let ours = entry.source == scope.source() || entry.source == other.source();
             ours && !gone.contains(entry)
         });
         let (result, reason) = match own.result {
-            Said::Denied => ("denied", own.reason),
+            Said::Denied => ("denied", own.reason.clone()),
             _ if stays => ("kept", "theirs".into()),
-            Said::Injected => ("injected", own.reason),
-            Said::Absent => ("absent", own.reason),
+            Said::Injected => ("injected", own.reason.clone()),
+            Said::Absent => ("absent", own.reason.clone()),
         };
-        let forbidden = gone.iter().flat_map(|entry| entry.ids.clone()).collect();
-        Self { row: own.row, result, reason, removed: own.removed, forbidden, gone }
+        let euid = if scope == Scope::Euid { &own } else { &others };
+        let asked = scope == Scope::Euid || lists.entries().any(|e| e.source == Scope::Euid.source());
+        let unconsented = euid.vendors.clone().filter(|_| asked).map(|vendors| {
+            let width = if choices["euid_strip_others"] == true { Removed::All } else { Removed::Euid };
+            Unconsented { vendors, gone: lists.without(|entry| goes(entry, width, &choices)) }
+        });
+        let removed = own.removed;
+        let fill_gpc =
+            choices["fill_gpc"] == true && case.set.get("header Sec-GPC").is_some_and(|v| v == "1");
+        let mut expected = Self { row: own.row, result, reason, removed, scope, gone, unconsented, fill_gpc };
+        let sends = matches!(expected.result, "injected" | "kept");
+        if sends && !ssps.iter().any(|ssp| expected.consented(ssp)) {
+            (expected.row, expected.removed) = (7, Removed::Euid);
+            (expected.result, expected.reason) = ("denied", "tcf_purpose".into());
+        }
+        expected
     }
 
-    /// Whether our token is to be sent.
-    pub(super) fn injects(&self) -> bool {
-        self.result == "injected"
+    /// Whether anything but the number of the row is another.
+    pub(super) fn differs(&self, other: &Self) -> bool {
+        let outcome = |e: &Self| (e.result, e.reason.clone(), e.fill_gpc);
+        outcome(self) != outcome(other) || self.gone != other.gone || self.unconsented != other.unconsented
     }
 
-    /// The body an SSP of this dialect must get, with [`TMAX`] for the value of `tmax`.
-    pub(super) fn body(&self, inbound: &Node, lists: &Lists<'_>, dialect: &str, new: &str) -> String {
+    fn consented(&self, ssp: &Demand) -> bool {
+        let Some(unconsented) = &self.unconsented else { return true };
+        ssp.gvl_id.is_some_and(|id| unconsented.vendors.contains(&id))
+    }
+
+    /// What this means for one SSP.
+    pub(super) fn leg(&self, ssp: &Demand) -> Leg {
+        let consented = self.consented(ssp);
+        let mut gone = self.gone.clone();
+        if let Some(unconsented) = self.unconsented.as_ref().filter(|_| !consented) {
+            gone.extend(unconsented.gone.clone());
+        }
+        Leg { injects: self.result == "injected" && (self.scope == Scope::Uid2 || consented), gone }
+    }
+
+    /// The body an SSP must get, with [`TMAX`] for the value of `tmax`; `new` is the entry that is added.
+    pub(super) fn body(
+        &self,
+        inbound: &Node,
+        lists: &Lists<'_>,
+        (ssp, leg): (&Demand, &Leg),
+        new: &str,
+    ) -> String {
         let mut body = inbound.clone();
         body.set(&["tmax"], Node::Text(TMAX.into()));
-        let new = self.injects().then_some(new);
-        if let Some((user, ext)) = self.lists(lists, dialect, new) {
+        if let Some((user, ext)) = leg.lists(lists, &ssp.openrtb, leg.injects.then_some(new)) {
             write(&mut body, &["user", "eids"], user);
             write(&mut body, &["user", "ext", "eids"], ext);
         }
+        let gpc = ["regs", "ext", "gpc"];
+        if self.fill_gpc && body.at(&gpc).is_none_or(|there| *there == Node::Text("null".into())) {
+            body.set(&gpc, Node::Text("\"1\"".into()));
+        }
         body.text()
+    }
+}
+
+impl Leg {
+    /// Ids that may not reach this SSP.
+    pub(super) fn forbidden(&self) -> impl Iterator<Item = &str> {
+        self.gone.iter().flat_map(|entry| &entry.ids).map(String::as_str)
     }
 
     /// The lists of both places (`None`: no member), or nothing when no identifier comes or goes.
@@ -126,7 +185,7 @@ fn column(case: &Case<'_>, scope: Scope, choices: &Choices) -> Outcome {
     }
     if [6, 16, 17].contains(&outcome.row) && !country_fits(case, choices) {
         let (result, reason) = (Said::Absent, "disabled".into());
-        return Outcome { row: 15, result, reason, removed: Removed::None };
+        return Outcome { row: 15, result, reason, removed: Removed::None, vendors: outcome.vendors.clone() };
     }
     outcome.clone()
 }

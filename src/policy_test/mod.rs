@@ -33,7 +33,7 @@ use anyhow::Context;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
-use self::case::{Case, Lists, Setting, cases, standing};
+use self::case::{Setting, cases, standing};
 use self::drive::Plan;
 use self::expected::Expected;
 use self::stack::Lane;
@@ -96,9 +96,9 @@ impl Default for Options {
 pub fn run(table: &Table, options: &Options) -> anyhow::Result<Report> {
     let plan = plan(table, options)?;
     let outside = Runtime::new().context("runtime")?;
-    let operator = outside.block_on(stack::operator())?;
+    let operators = outside.block_on(stack::Operators::start())?;
     let mut lanes = (0..options.lanes.max(1))
-        .map(|_| Lane::start(outside.handle(), operator, plan.dialects, &plan.settings))
+        .map(|_| Lane::start(outside.handle(), operators, plan.ssps, &plan.settings))
         .collect::<anyhow::Result<Vec<_>>>()?;
     let rows = outside.block_on(drive::drive(&mut lanes, &plan, options));
     for lane in lanes {
@@ -109,46 +109,50 @@ pub fn run(table: &Table, options: &Options) -> anyhow::Result<Report> {
 
 fn plan<'a>(table: &'a Table, options: &Options) -> anyhow::Result<Plan<'a>> {
     let settings = match &options.choices {
-        Source::Table => table.choices.iter().map(setting).collect::<anyhow::Result<Vec<_>>>()?,
+        Source::Table => alternatives(table)?,
         Source::Publishers(publishers) => publishers.iter().map(named).collect(),
     };
     let cases: Vec<_> = cases(table).into_iter().filter(|case| case.signal.contains(&options.only)).collect();
     let standing = standing(table);
     let mut tasks = Vec::new();
     for (s, setting) in settings.iter().enumerate() {
-        // The table's defaults, and a configuration, are tried with everything; an alternative where it changes what
-        // must come out.
-        let whole = s == 0 || matches!(options.choices, Source::Publishers(_));
+        let defaults = settings.iter().find(|other| other.scope == setting.scope).unwrap_or(setting);
+        let is_alternative = matches!(options.choices, Source::Table) && defaults.name != setting.name;
         for (c, case) in cases.iter().enumerate() {
-            for (l, lists) in standing.iter().enumerate() {
-                let extent = case.extent == Extent::Whole && whole;
-                if (extent || lists.brief) && (whole || differs(case, lists, (&settings[0], setting))) {
+            let whole = case.extent == Extent::Whole && !is_alternative && case.concerns(setting.scope);
+            for (l, lists) in standing.iter().enumerate().filter(|(_, lists)| whole || lists.brief) {
+                let of = |setting| Expected::of(case, lists, setting, &table.ssps);
+                // An alternative is tried where it changes what must come out.
+                if !is_alternative || of(defaults).differs(&of(setting)) {
                     tasks.push([c, l, s]);
                 }
             }
         }
     }
-    Ok(Plan { cases, standing, settings, dialects: &table.dialects, tasks })
-}
-
-fn differs(case: &Case<'_>, lists: &Lists<'_>, (defaults, setting): (&Setting, &Setting)) -> bool {
-    Expected::of(case, lists, defaults) != Expected::of(case, lists, setting)
+    Ok(Plan { cases, standing, settings, ssps: &table.ssps, tasks })
 }
 
 fn named((name, scope, policy): &(String, Scope, Policy)) -> Setting {
     Setting { name: name.clone(), scope: *scope, policy: policy.clone() }
 }
 
-/// The policy of some choices, as the configuration reads them.
-fn setting(choice: &Choice) -> anyhow::Result<Setting> {
-    let policy = policy(&choice.privacy).with_context(|| format!("choices \"{}\"", choice.name))?;
-    Ok(Setting { name: choice.name.clone(), scope: Scope::Uid2, policy })
+/// The choices of the table for a publisher of either scope; the first are the defaults.
+fn alternatives(table: &Table) -> anyhow::Result<Vec<Setting>> {
+    let mut settings = Vec::new();
+    for scope in [Scope::Uid2, Scope::Euid] {
+        for Choice { name, privacy } in &table.choices {
+            let policy = policy(privacy).with_context(|| format!("choices \"{name}\""))?;
+            settings.push(Setting { name: name.clone(), scope, policy });
+        }
+    }
+    Ok(settings)
 }
 
+/// The policy of some choices, as the configuration reads them.
 fn policy(choices: &Choices) -> anyhow::Result<Policy> {
     // JSON texts, flags and lists of texts are TOML, too.
     let lines = choices.iter().map(|(key, value)| format!("{key} = {}\n", Value::to_string(value)));
-    let nobody = (std::net::Ipv4Addr::LOCALHOST, 0).into();
+    let nobody = stack::Operators::nobody();
     let ssp = "[[ssp]]\nid = \"ssp0\"\nurl = \"http://127.0.0.1:1/\"\n";
     let plain = Setting { name: String::new(), scope: Scope::Uid2, policy: Policy::default() };
     let (text, _) = stack::configuration(nobody, ssp, 1, &[plain])?;

@@ -39,6 +39,13 @@ impl Node {
         members[at].1.set(rest, value);
     }
 
+    /// The value at a path.
+    pub(super) fn at(&self, path: &[&str]) -> Option<&Self> {
+        let [name, rest @ ..] = path else { return Some(self) };
+        let Self::Object(members) = self else { return None };
+        members.iter().find(|(there, _)| there == name)?.1.at(rest)
+    }
+
     /// Takes a member out, if it is there.
     pub(super) fn remove(&mut self, path: &[&str]) {
         let ([name, rest @ ..], Self::Object(members)) = (path, self) else { return };

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::case::{Case, Lists, Setting};
 use super::compare::Finding;
 use super::expected::Expected;
+use super::table::Demand;
 
 /// One row: a signal's value in a place, under some choices, beside what stands in the request, for one dialect.
 #[derive(Debug)]
@@ -37,7 +38,7 @@ pub struct Report {
 impl Row {
     pub(super) fn new(
         (case, lists, setting): (&Case<'_>, &Lists<'_>, &Setting),
-        dialect: &str,
+        ssp: &Demand,
         expected: &Expected,
         finding: Finding,
     ) -> Self {
@@ -48,7 +49,10 @@ impl Row {
             place: case.place.to_owned(),
             value: case.value.clone(),
             standing: lists.name.to_owned(),
-            dialect: dialect.to_owned(),
+            dialect: match ssp.gvl_id {
+                Some(id) => format!("{} gvl {id}", ssp.openrtb),
+                None => format!("{} no gvl", ssp.openrtb),
+            },
             result: expected.result,
             reason: expected.reason.clone(),
             removed: expected.removed.as_str(),
@@ -117,7 +121,7 @@ impl Report {
     /// One line a row, columns separated by ` | `, and the summary.
     pub fn lines(&self) -> String {
         let mut text = String::from(
-            "status | scope | choices | signal | place = value | standing | dialect | row | result reason | removed\n",
+            "status | scope | choices | signal | place = value | standing | dialect, vendor | row | result reason | removed\n",
         );
         text.extend(self.rows.iter().map(Row::line));
         text + &self.summary()

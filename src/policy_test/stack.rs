@@ -21,11 +21,13 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 
 use super::case::Setting;
+use super::table::Demand;
 use crate::app::{App, Running};
 use crate::config;
 use crate::sandbox::operator::{self, Operator};
 use crate::sandbox::ssp::{self, Received, Ssp};
 use crate::time::Clock;
+use crate::uid2::Scope;
 
 /// The user whom every request names.
 pub(super) const USER: &str = "policy-test-user";
@@ -48,10 +50,29 @@ struct Publisher {
 /// Result and reason.
 pub(super) type Pair = (String, String);
 
-/// Starts the operator; it serves until its runtime ends.
-pub(super) async fn operator() -> anyhow::Result<SocketAddr> {
+/// The operator of each scope.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Operators {
+    uid2: SocketAddr,
+    euid: SocketAddr,
+}
+
+impl Operators {
+    /// Starts both; they serve until their runtime ends.
+    pub(super) async fn start() -> anyhow::Result<Self> {
+        Ok(Self { uid2: operator(Scope::Uid2).await?, euid: operator(Scope::Euid).await? })
+    }
+
+    /// Addresses for a configuration that is only read.
+    pub(super) fn nobody() -> Self {
+        let nobody = (std::net::Ipv4Addr::LOCALHOST, 1).into();
+        Self { uid2: nobody, euid: nobody }
+    }
+}
+
+async fn operator(scope: Scope) -> anyhow::Result<SocketAddr> {
     let (listener, address) = listen().await?;
-    let operator = Operator::new(operator::Settings::default(), Clock::System);
+    let operator = Operator::new(operator::Settings::mock(scope), Clock::System);
     tokio::spawn(operator::serve(operator, listener, std::future::pending::<()>()));
     Ok(address)
 }
@@ -60,25 +81,28 @@ impl Lane {
     /// Starts a gateway with one publisher for each setting, and logs its user in.
     pub(super) fn start(
         outside: &Handle,
-        operator: SocketAddr,
-        dialects: &[String],
+        operators: Operators,
+        demand: &[Demand],
         settings: &[Setting],
     ) -> anyhow::Result<Self> {
         let mut ssps = Vec::new();
         let mut ssp_tables = String::new();
-        for (index, dialect) in dialects.iter().enumerate() {
+        for (index, Demand { openrtb, gvl_id }) in demand.iter().enumerate() {
             let ssp = Ssp::new(ssp::Settings { bid_rate: 0.0, ..ssp::Settings::default() });
             let (listener, address) = outside.block_on(listen())?;
             outside.spawn(ssp::serve(Arc::clone(&ssp), listener, std::future::pending::<()>()));
             // Nothing may end for lack of time: that is another test.
             writeln!(
                 ssp_tables,
-                "[[ssp]]\nid = \"ssp{index}\"\nurl = \"http://{address}/openrtb2/bid\"\nopenrtb = \"{dialect}\"\n\
+                "[[ssp]]\nid = \"ssp{index}\"\nurl = \"http://{address}/openrtb2/bid\"\nopenrtb = \"{openrtb}\"\n\
                  timeout_ms = {TIMEOUT_MS}\nmin_ms = 1\nmargin_ms = 1"
             )?;
+            if let Some(id) = gvl_id {
+                writeln!(ssp_tables, "gvl_id = {id}")?;
+            }
             ssps.push(ssp);
         }
-        let (text, keys) = configuration(operator, &ssp_tables, dialects.len(), settings)?;
+        let (text, keys) = configuration(operators, &ssp_tables, demand.len(), settings)?;
         let (mut config, _) = config::from_str(&text, Path::new("policy-test.toml"), &BTreeMap::new())?;
         for (publisher, setting) in config.publishers.iter_mut().zip(settings) {
             publisher.policy = setting.policy.clone();
@@ -86,17 +110,20 @@ impl Lane {
         let gateway = App::build(config)?.start()?;
         let client = Client::builder(TokioExecutor::new()).build_http();
         let mut lane = Self { gateway, ssps, client, publishers: Vec::new(), counted: BTreeMap::new() };
-        for key in keys {
-            lane.publishers.push(outside.block_on(lane.log_in(&key))?);
+        for (key, setting) in keys.iter().zip(settings) {
+            lane.publishers.push(outside.block_on(lane.log_in(key, setting.scope))?);
         }
         lane.counted = lane.counters()?;
         Ok(lane)
     }
 
-    async fn log_in(&self, key: &str) -> anyhow::Result<Publisher> {
+    async fn log_in(&self, key: &str, scope: Scope) -> anyhow::Result<Publisher> {
         let mut authorization = HeaderValue::from_str(&format!("Bearer {key}"))?;
         authorization.set_sensitive(true);
-        let login = json!({"user_id": USER, "email": "policy.test@example.com", "return_identity": true});
+        let mut login = json!({"user_id": USER, "email": "policy.test@example.com", "return_identity": true});
+        if scope == Scope::Euid {
+            login["privacy"] = json!({"gdpr": 1, "consent": CONSENT});
+        }
         let request = Request::post(format!("http://{}/v1/identity", self.gateway.data_address()))
             .header(AUTHORIZATION, &authorization)
             .header(CONTENT_TYPE, JSON)
@@ -190,6 +217,9 @@ impl Lane {
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const TIMEOUT_MS: u64 = 5_000;
 
+/// A published TC string with all that an EUID needs; an EUID is made on consent alone.
+const CONSENT: &str = "CPehNtWPehNtWABAMBFRACBoALAAAEJAAIYgAKwAQAKgArABAAqAAA";
+
 async fn listen() -> std::io::Result<(TcpListener, SocketAddr)> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
@@ -198,16 +228,17 @@ async fn listen() -> std::io::Result<(TcpListener, SocketAddr)> {
 
 /// The gateway's configuration, and a key for each publisher.
 pub(super) fn configuration(
-    operator: SocketAddr,
+    operators: Operators,
     ssp_tables: &str,
     ssps: usize,
     settings: &[Setting],
 ) -> anyhow::Result<(String, Vec<String>)> {
     let routed = (0..ssps).map(|n| format!("\"ssp{n}\"")).collect::<Vec<_>>().join(", ");
     let (operator_key, operator_secret) = operator::clients::PUBLISHER;
+    let Operators { uid2, euid } = operators;
     let mut text = format!(
         "[server]\nlisten = \"127.0.0.1:0\"\nworkers = 1\ndrain_seconds = 0\n[admin]\nlisten = \"127.0.0.1:0\"\n\
-         [operator]\nurls = [\"http://{operator}\"]\n[identity]\nwait_ms = 1000\n\
+         [operator]\nurls = [\"http://{uid2}\"]\neuid = {{ urls = [\"http://{euid}\"] }}\n[identity]\nwait_ms = 1000\n\
          [store]\nkind = \"memory\"\nencryption_key = \"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"\n{ssp_tables}"
     );
     let mut keys = Vec::with_capacity(settings.len());
@@ -215,6 +246,8 @@ pub(super) fn configuration(
         let mut random = [0_u8; 16];
         getrandom::fill(&mut random)?;
         let key = hex(&random);
+        let prefix = if setting.scope == Scope::Euid { "EUID" } else { "UID2" };
+        let operator_key = operator_key.replacen("UID2", prefix, 1);
         writeln!(
             text,
             "[[publisher]]\nid = \"p{index}\"\napi_keys = [\"sha256:{}\"]\nscope = \"{}\"\nssps = [{routed}]\n\

@@ -26,13 +26,21 @@ pub struct Table {
     #[expect(dead_code, reason = "for readers of the file")]
     reading: BTreeMap<String, String>,
     pub(super) requests: BTreeMap<String, Value>,
-    pub(super) dialects: Vec<String>,
+    pub(super) ssps: Vec<Demand>,
     pub(super) choices: Vec<Choice>,
     pub(super) entries: BTreeMap<String, Box<RawValue>>,
     pub(super) standing: Vec<Standing>,
     pub(super) brief: BTreeSet<String>,
     pub(super) signals: Vec<Signal>,
     pub(super) together: Vec<Together>,
+}
+
+/// An SSP to test with.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Demand {
+    pub(super) openrtb: String,
+    pub(super) gvl_id: Option<u16>,
 }
 
 /// Choices of `[privacy]` to try.
@@ -126,6 +134,8 @@ pub(super) struct Outcome {
     pub(super) result: Said,
     pub(super) reason: String,
     pub(super) removed: Removed,
+    /// Where GDPR applies: the vendor ids of SSPs that may get an EUID.
+    pub(super) vendors: Option<Vec<u16>>,
 }
 
 /// The result a column states.

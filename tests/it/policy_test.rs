@@ -34,7 +34,7 @@ fn rows_and_a_summary_are_printed() {
     let output = command(&["--only", "coppa"]);
     let text = stdout(&output);
     assert_eq!(output.status.code(), Some(0), "{text}");
-    let row = "ok | uid2 | defaults | coppa | regs.ext.coppa = \"1\" | UID2 in both | as-received | row 1 | denied coppa | removed all";
+    let row = "ok | uid2 | defaults | coppa | regs.ext.coppa = \"1\" | UID2 in both | as-received gvl 76 | row 1 | denied coppa | removed all";
     assert!(text.lines().any(|line| line == row), "{text}");
     let rows = text.lines().filter(|line| line.starts_with("ok | ")).count();
     assert_eq!(text.lines().last().unwrap(), format!("rows {rows}, differences 0, leaks 0"));
@@ -57,7 +57,7 @@ fn the_choices_of_a_configuration_are_tested() {
     let output = command(&["--only", "us_privacy", "--config", file.to_str().unwrap()]);
     let text = stdout(&output);
     assert_eq!(output.status.code(), Some(0), "{text}");
-    let row = "ok | uid2 | acme | us_privacy | regs.us_privacy = \"1YYN\" | nothing | 2.6 | row 9 | absent us_privacy | removed none";
+    let row = "ok | uid2 | acme | us_privacy | regs.us_privacy = \"1YYN\" | nothing | 2.6 gvl 76 | row 9 | absent us_privacy | removed none";
     assert!(text.lines().any(|line| line == row), "{text}");
     std::fs::write(&file, "[privacy]\nus_optout = \"perhaps\"\n").unwrap();
     assert_eq!(command(&["--config", file.to_str().unwrap()]).status.code(), Some(2));
