@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::edit::{Mark, marks};
-use super::text::{Style, dialect, found_name, header_lines, hint_name, hints, marked, strip_name};
+use super::text::{Style, dialect, found_name, header_lines, hints, marked, strip_name};
 use super::{Explained, Problem, STAND_IN};
-use crate::gateway::{ExplainedLeg, RejectKind};
+use crate::gateway::{ExplainedLeg, Hint, RejectKind};
 use crate::privacy::Verdict;
 
 impl Explained {
@@ -19,7 +19,7 @@ impl Explained {
         let hints: Vec<Value> = hints(explanation)
             .into_iter()
             .map(|(hint, said)| {
-                json!({"hint": hint_name(hint), "found": said.trim_end_matches("  <- wins"),
+                json!({"hint": hint.as_str(), "found": said.trim_end_matches("  <- wins"),
                        "wins": decision.source == Some(hint)})
             })
             .collect();
@@ -36,7 +36,7 @@ impl Explained {
             "other_scope": explanation.other.map(|other| verdict(scope.other().as_str(), other)),
             "identity": {
                 "result": decision.result.as_str(), "reason": decision.reason.as_str(),
-                "source": decision.source.map(hint_name), "user_known": self.user_known,
+                "source": decision.source.map(Hint::as_str), "user_known": self.user_known,
                 "stand_in": decision.token.as_ref().map(|_| STAND_IN),
             },
             "ssps": explanation.legs.iter().map(|leg| self.leg_json(leg)).collect::<Vec<_>>(),

@@ -6,7 +6,7 @@ use http::HeaderMap;
 
 use super::edit::{Mark, marks};
 use super::{Explained, Problem, STAND_IN};
-use crate::gateway::{ExplainedLeg, Explanation, Found, Hint, RejectKind, UserIdFrom};
+use crate::gateway::{Brought, ExplainedLeg, Explanation, Found, Hint, RejectKind, UserIdFrom};
 use crate::openrtb::Dialect;
 use crate::privacy::{StripWhat, Verdict};
 use crate::ssp::TmaxMode;
@@ -28,7 +28,7 @@ impl Explained {
         line(&mut out, "publisher", &publisher(explanation));
         line(&mut out, "caller", caller(explanation));
         for (hint, said) in hints(explanation) {
-            line(&mut out, "hint", &format!("{}: {said}", hint_name(hint)));
+            line(&mut out, "hint", &format!("{}: {said}", hint.as_str()));
         }
         if self.signals.is_empty() {
             line(&mut out, "signal", "none");
@@ -51,7 +51,7 @@ impl Explained {
 
     fn identity(&self) -> String {
         let decision = &self.explanation.decision;
-        let source = decision.source.map_or("none", hint_name);
+        let source = decision.source.map_or("none", Hint::as_str);
         let stood_in = match (decision.token.is_some(), self.user_known) {
             (true, _) => format!("; {STAND_IN} stands for the user's token, the store was not read"),
             (false, true) => String::new(),
@@ -128,13 +128,6 @@ pub(super) fn found_name(found: Found) -> &'static str {
     }
 }
 
-pub(super) fn hint_name(hint: Hint) -> &'static str {
-    match hint {
-        Hint::Request => "request",
-        Hint::User => "user",
-    }
-}
-
 /// The configured hints in their order, with what each found, and which won.
 pub(super) fn hints(explanation: &Explanation) -> Vec<(Hint, String)> {
     let scope = explanation.publisher.settings.identity.scope();
@@ -146,6 +139,11 @@ pub(super) fn hints(explanation: &Explanation) -> Vec<(Hint, String)> {
             (None, Some(place)) => format!("{}, not believed", place_name(*place)),
             (None, None) => String::from("no user id"),
         },
+        Hint::Cookie => String::from(match explanation.browser {
+            Some(Brought::Identity) => "a cookie with an identity",
+            Some(Brought::OptOut) => "a cookie that says opted out",
+            None => "no cookie that counts",
+        }),
     };
     let won = |hint: Hint| if explanation.decision.source == Some(hint) { "  <- wins" } else { "" };
     let hints = explanation.publisher.settings.hints.iter();

@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 
 use super::STAND_IN;
 use crate::config::Config;
-use crate::gateway::{self, Directory, Gateway, Leg, PublisherSettings, Shared, Vendors};
+use crate::gateway::{self, DebugAllow, Directory, Gateway, Leg, PublisherSettings, Shared, Vendors};
 use crate::identity::{self, Identities, Origin};
 use crate::net::{Transport, TransportError, tls};
 use crate::openrtb::Limits;
@@ -83,6 +83,9 @@ impl World {
             limits: self.limits,
             vendors: Arc::clone(&self.vendors),
             require_key: self.require_key,
+            debug: DebugAllow::default(),
+            // No answer is packed: there is none.
+            gzip_min_bytes: 0,
         };
         Ok(Gateway::new(Arc::new(shared), legs))
     }

@@ -18,6 +18,7 @@ use crate::privacy::{Rules, Verdict, judge_by_row};
 use crate::ssp::Settings;
 use crate::store::RecordKey;
 use crate::uid2::Scope;
+use crate::uid2::cookie::Claim;
 
 /// What the path makes of one request.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ pub struct Explanation {
     pub users: Vec<UserIdFrom>,
     /// The one that may yield an identity: the first, of a caller who is believed.
     pub user: Option<UserIdFrom>,
+    /// What the browser's cookies say, where they are listened to.
+    pub browser: Option<Brought>,
     /// What the table says for the publisher's own scope, and the number of its row.
     pub verdict: (Verdict, u8),
     /// What it says of entries of the other scope, when there are any.
@@ -55,6 +58,15 @@ pub enum Found {
     Match,
     /// Nothing else fitted: the default.
     Default,
+}
+
+/// What the cookies of a browser say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Brought {
+    /// An identity.
+    Identity,
+    /// That its user opted out.
+    OptOut,
 }
 
 /// What one SSP would get.
@@ -110,6 +122,10 @@ impl Gateway {
             theirs: admitted.theirs,
             user: admitted.subject.user.and_then(|_| users(&admitted).first().copied()),
             users: users(&admitted),
+            browser: admitted.subject.browser.as_ref().map(|claim| match claim {
+                Claim::Held(_) => Brought::Identity,
+                Claim::OptedOut => Brought::OptOut,
+            }),
             verdict: self.judged(&admitted, scope),
             other: admitted.other.map(|_| self.judged(&admitted, scope.other())),
             decision,
