@@ -6,6 +6,9 @@
 //! none: many legitimate ids look like hashes. What goes with it is the smallest thing that has meaning of its own: the
 //! member, the array element, the one keyword, the uid.
 //!
+//! A string may need decoding to be judged; a request with more than 2,048 layers of encoding under `user` is not decoded
+//! further, and what is still encoded then counts as DII.
+//!
 //! Not seen: an address in base64 or HTML entities, one whose parts stand in different strings, and a phone number in
 //! another notation.
 //!
@@ -24,7 +27,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use self::walk::Walk;
-use self::wording::{OwnHash, Wording, is_raw_uid2};
+use self::wording::{Wording, is_raw_uid2};
 use super::changes::Changes;
 use super::cursor::Cursor;
 use super::eid::Place;
@@ -128,7 +131,7 @@ pub fn inspect(request: &BidRequest, watch: &Watch<'_>) -> Option<Found> {
     if !look && !may_hold_raw(request, watch) {
         return None;
     }
-    let wording = Wording { own: watch.own.iter().map(OwnHash::new).collect() };
+    let wording = Wording::new(watch.own);
     let mut walk = Walk {
         text,
         cursor: Cursor::new(text, user.value.start),

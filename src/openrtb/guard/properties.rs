@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Map, Value, json};
 
+use super::super::generate::{Style, bid_request, value as any_json};
 use super::super::properties::oracle;
 use super::super::{Dialect, Edit, Limits, NewEid, Strip, plan};
 use super::*;
@@ -184,6 +185,26 @@ fn respelled(tree: &Value, how: u8) -> String {
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(512) })]
+
+    /// Whatever JSON stands under `user`, one look is enough, and what is left is a request.
+    #[test]
+    fn one_look_is_enough(
+        user in any_json(Style { exotic: true }),
+        whole in bid_request(Style { exotic: true }, &["uidapi.com", "a.example"]),
+        planted in select(PLANTED[..3].to_vec()),
+        alone: bool,
+    ) {
+        let plant = |text: &str| text.replace("abcdefghijklmnop", planted).replace("\"zz\"", &format!("\"{planted}\""));
+        let text = if alone { format!(r#"{{"id":"r","imp":[{{}}],"user":{}}}"#, plant(&user)) } else { plant(&whole) };
+        let watch = Watch { dii: true, own: &[], tokens_of: &["uidapi.com"] };
+        // With DII in a name of ours twice it is no request.
+        let Ok(request) = BidRequest::parse(text.clone().into(), &Limits::default()) else { return Ok(()) };
+        if let Some(found) = inspect(&request, &watch) {
+            let cleaned = found.cleaned(&request).unwrap();
+            prop_assert!(inspect(&cleaned, &watch).is_none(), "{}", text);
+            prop_assert!(cleaned.body().len() < request.body().len());
+        }
+    }
 
     #[test]
     fn the_guard_and_every_edit_after_it_change_what_they_should(

@@ -1,5 +1,7 @@
 //! Whether a string is DII: what it says, after JSON escapes and per cent encoding.
 
+use std::cell::Cell;
+
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use memchr::memchr_iter;
@@ -9,6 +11,10 @@ use super::keys;
 
 /// How many layers of encoding are taken off a string: a string in a string in a string.
 const LAYERS: u8 = 2;
+
+/// How many layers are taken off in one request. A string that would need one more is taken for DII: nobody has so
+/// many, and each costs.
+pub(super) const MOST_LAYERS: u32 = 2048;
 
 /// The spellings of one hash.
 pub(super) struct OwnHash {
@@ -30,10 +36,24 @@ impl OwnHash {
 /// What counts as DII in one request.
 pub(super) struct Wording {
     /// Hashes of what the request itself brings as a hint.
-    pub own: Vec<OwnHash>,
+    own: Vec<OwnHash>,
+    /// Layers that may still be taken off.
+    layers: Cell<u32>,
 }
 
 impl Wording {
+    /// For one request, by the digests of its own hints.
+    pub(super) fn new(own: &[[u8; 32]]) -> Self {
+        Self { own: own.iter().map(OwnHash::new).collect(), layers: Cell::new(MOST_LAYERS) }
+    }
+
+    /// Pays for a layer; false when no more may be taken off.
+    pub(super) fn pays(&self) -> bool {
+        let left = self.layers.get().checked_sub(1);
+        self.layers.set(left.unwrap_or(0));
+        left.is_some()
+    }
+
     /// Whether a string is or holds DII; `known`: it stands under a name that says so of a hash.
     pub(super) fn is_dii(&self, text: &str, known: bool) -> bool {
         self.layer(text, known, 0)
@@ -46,8 +66,8 @@ impl Wording {
         if depth >= LAYERS {
             return false;
         }
-        (text.contains('\\') && self.layer(&unescape(text), known, depth + 1))
-            || decoded(text).is_some_and(|text| self.layer(&text, known, depth + 1))
+        let inside = |decode: &dyn Fn() -> String| !self.pays() || self.layer(&decode(), known, depth + 1);
+        (text.contains('\\') && inside(&|| unescape(text))) || (is_encoded(text) && inside(&|| decoded(text)))
     }
 
     fn says(&self, text: &str, known: bool) -> bool {
@@ -123,9 +143,16 @@ fn has_named_hash(text: &str) -> bool {
     pair.is_some_and(|(name, value)| is_hash(value.trim()) && keys::is_known(name.trim()))
 }
 
-/// The text without its per cent encoding; `None` when it has none.
-fn decoded(text: &str) -> Option<String> {
-    let (plain, mut rest) = text.split_once('%')?;
+/// Whether a text has a character in per cent encoding.
+fn is_encoded(text: &str) -> bool {
+    let text = text.as_bytes();
+    memchr_iter(b'%', text)
+        .any(|at| text.get(at + 1..at + 3).is_some_and(|code| code.iter().all(u8::is_ascii_hexdigit)))
+}
+
+/// The text without its per cent encoding.
+fn decoded(text: &str) -> String {
+    let Some((plain, mut rest)) = text.split_once('%') else { return text.to_owned() };
     let mut out = plain.as_bytes().to_vec();
     loop {
         let (code, after) = rest.split_at_checked(2).unwrap_or_default();
@@ -138,7 +165,7 @@ fn decoded(text: &str) -> Option<String> {
         }
         let Some((plain, more)) = rest.split_once('%') else {
             out.extend_from_slice(rest.as_bytes());
-            return Some(String::from_utf8_lossy(&out).into_owned());
+            return String::from_utf8_lossy(&out).into_owned();
         };
         out.extend_from_slice(plain.as_bytes());
         rest = more;
@@ -155,7 +182,11 @@ pub(super) fn is_raw_uid2(id: &str) -> bool {
 mod tests {
     use super::*;
 
-    const NOBODY: Wording = Wording { own: Vec::new() };
+    /// In a request that brings no hint.
+    fn is_dii(text: &str, known: bool) -> bool {
+        Wording::new(&[]).is_dii(text, known)
+    }
+
     const HEX: &str = "b4c9a289323b21a01c3e940f150eb9b8c542587f1abfd8f0e1cc1ffc5e475514";
     const BASE64: &str = "tMmiiTI7IaAcPpQPFQ65uMVCWH8av9jw4cwf/F5HVRQ=";
 
@@ -178,7 +209,7 @@ mod tests {
             "x@y joe@example.com",
             "%zz%4joe%40example.com",
         ] {
-            assert!(NOBODY.is_dii(text, false), "{text}");
+            assert!(is_dii(text, false), "{text}");
         }
     }
 
@@ -203,7 +234,7 @@ mod tests {
             "joe at example.com",
             "a@b.1",
         ] {
-            assert!(!NOBODY.is_dii(text, false), "{text}");
+            assert!(!is_dii(text, false), "{text}");
         }
     }
 
@@ -212,7 +243,7 @@ mod tests {
         for text in
             ["+1234567890", "+123456789012345", " +15551234567 ", "%2B15551234567", r"\u002b15551234567"]
         {
-            assert!(NOBODY.is_dii(text, false), "{text}");
+            assert!(is_dii(text, false), "{text}");
         }
         for text in [
             "+123456789",
@@ -222,31 +253,41 @@ mod tests {
             "call +15551234567",
             "+1555123456a",
         ] {
-            assert!(!NOBODY.is_dii(text, false), "{text}");
+            assert!(!is_dii(text, false), "{text}");
         }
     }
 
     #[test]
     fn a_hash_counts_only_under_a_name_or_when_it_is_the_requests_own() {
         let digest = STANDARD.decode(BASE64).unwrap().try_into().unwrap();
-        let own = Wording { own: vec![OwnHash::new(&digest)] };
+        let own = Wording::new(&[digest]);
         let upper = HEX.to_ascii_uppercase();
         let bare = BASE64.trim_end_matches('=');
         let url = bare.replace('/', "_");
         let first = |digits| HEX.split_at(digits).0;
         for text in [HEX, &upper, BASE64, bare, &url, &format!("x-{HEX}")] {
-            assert!(!NOBODY.is_dii(text, false), "{text}");
+            assert!(!is_dii(text, false), "{text}");
             assert!(own.is_dii(text, false), "{text}");
         }
         for text in [HEX, &upper, BASE64, first(40), first(32)] {
-            assert!(NOBODY.is_dii(text, true), "{text}");
-            assert!(NOBODY.is_dii(&format!("email_hash={text}"), false), "{text}");
-            assert!(NOBODY.is_dii(&format!(" Phone-Hash : {text}"), false), "{text}");
-            assert!(!NOBODY.is_dii(&format!("other={text}"), false), "{text}");
+            assert!(is_dii(text, true), "{text}");
+            assert!(is_dii(&format!("email_hash={text}"), false), "{text}");
+            assert!(is_dii(&format!(" Phone-Hash : {text}"), false), "{text}");
+            assert!(!is_dii(&format!("other={text}"), false), "{text}");
         }
         for text in [first(63), first(41), bare, "12345", ""] {
-            assert!(!NOBODY.is_dii(text, true), "{text}");
+            assert!(!is_dii(text, true), "{text}");
         }
+    }
+
+    #[test]
+    fn layers_are_taken_off_up_to_a_limit_and_past_it_nothing_is_believed() {
+        let wording = Wording::new(&[]);
+        for _ in 0..MOST_LAYERS {
+            assert!(!wording.is_dii("%41", false));
+        }
+        assert!(wording.is_dii("%41", false) && wording.is_dii(r"\a", false));
+        assert!(!wording.is_dii("100%", false) && !wording.is_dii("plain", false), "needs no layer");
     }
 
     #[test]
