@@ -1,7 +1,6 @@
 //! Changes to a text: ranges of bytes and what stands there instead. Composing them keeps the JSON valid.
 
 use bytes::Bytes;
-use smallvec::SmallVec;
 
 use super::request::Container;
 use super::text::{Span, offset};
@@ -15,7 +14,7 @@ pub(super) struct Change {
 
 /// Changes to one text; none overlap. Sorted once they are finished.
 #[derive(Clone, Default)]
-pub(super) struct Changes(SmallVec<[Change; 6]>);
+pub(super) struct Changes(Vec<Change>);
 
 impl Changes {
     pub(super) fn replace(&mut self, span: Span, with: String) {
@@ -36,11 +35,20 @@ impl Changes {
     }
 
     /// Appends items (already joined by commas) to a container of which `survivors` items stay.
-    pub(super) fn append(&mut self, text: &[u8], container: Container, survivors: u32, items: &str) {
+    pub(super) fn append(
+        &mut self,
+        text: &[u8],
+        container: Container,
+        survivors: u32,
+        items: impl Into<String>,
+    ) {
         let close = container.span.end.saturating_sub(1);
         let at = offset(space_before(text, close as usize));
-        let comma = if survivors > 0 { "," } else { "" };
-        self.replace(Span { start: at, end: at }, format!("{comma}{items}"));
+        let mut items = items.into();
+        if survivors > 0 {
+            items.insert(0, ',');
+        }
+        self.replace(Span { start: at, end: at }, items);
     }
 
     /// How many there are; with [`Self::forget`], those since then can be taken back.

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, Hash, Hasher};
 use std::ops::Range;
 
 use super::error::ScanError;
-use super::scan::{Kind, Known, Scanner, known};
+use super::scan::{Kind, Known, Scanner, Table, known, table};
 use super::text::{Span, Text, offset};
 
 /// Where a list of EIDs stands.
@@ -58,15 +58,15 @@ pub(super) struct EidLists {
     ext_extent: Extent,
 }
 
-const ENTRY: [Known; 5] = [
+const ENTRY: Table<[Known; 5]> = table([
     known("source", "eids.source"),
     known("uids", "eids.uids"),
     known("inserter", "eids.inserter"),
     known("matcher", "eids.matcher"),
     known("mm", "eids.mm"),
-];
+]);
 
-const UID: [Known; 1] = [known("id", "eids.uids.id")];
+const UID: Table<[Known; 1]> = table([known("id", "eids.uids.id")]);
 
 impl EidLists {
     /// Reads a list, whose `[` has been seen, until both places together have `max` entries; the others are checked alike and forgotten. Memory and work of every
@@ -260,12 +260,15 @@ impl<'a> Eid<'a> {
     /// The same identity said twice: source, inserter, matcher, mm and uids are equal. Opaque entries are compared
     /// byte by byte.
     pub(super) fn same_as(self, other: Self) -> bool {
-        match (self.source(), other.source()) {
+        let body = self.body;
+        match (self.entry.source, other.entry.source) {
             (Some(mine), Some(theirs)) => {
-                mine.eq_ignore_ascii_case(&theirs)
+                let (ids, others) = (self.id_texts(), other.id_texts());
+                mine.is_same_ignoring_case(body, theirs)
                     && self.provenance() == other.provenance()
                     && self.entry.uids == other.entry.uids
-                    && self.ids().eq(other.ids())
+                    && ids.len() == others.len()
+                    && ids.iter().zip(others).all(|(id, other)| id.is_same(body, *other))
             }
             (None, None) => self.raw() == other.raw(),
             _ => false,

@@ -45,6 +45,10 @@ pub enum ScanReason {
     TooLong,
     /// A member we read stands twice in its object.
     Duplicate,
+    /// Another imp has the same id: no bid could tell which of them it is for.
+    NotUnique,
+    /// More than one of `site`, `app` and `dooh`: what the ad is for is unclear.
+    Conflict,
     /// A required member is absent or null.
     Missing,
     /// A member is there, but its value has the wrong type.
@@ -69,6 +73,8 @@ impl ScanReason {
             Self::TrailingData => "data after the document",
             Self::TooLong => "too long",
             Self::Duplicate => "duplicate member",
+            Self::NotUnique => "not unique, an earlier imp has the same id",
+            Self::Conflict => "more than one of site, app and dooh",
             Self::Missing => "missing",
             Self::WrongType => "wrong type",
             Self::Empty => "empty",

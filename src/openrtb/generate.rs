@@ -139,13 +139,17 @@ pub(super) fn bid_request(style: Style, sources: &'static [&'static str]) -> Box
     let gpc = select(vec![r#""1""#, r#""0""#, "1", "null"]).prop_map(str::to_owned).boxed();
     let regs_ext = object_of(style, vec![("gpc", gpc, false)]);
     let regs = object_of(style, vec![("ext", or_null(regs_ext), false)]);
-    let imp = object_of(style, vec![("id", string(style).boxed(), false)]);
+    let imp = move |id| object_of(style, vec![("id", spelled(id).boxed(), false)]);
+    let imps = prop_oneof![
+        imp("i1").prop_map(|imp| vec![imp]),
+        (imp("i1"), imp("i2")).prop_map(|(a, b)| vec![a, b])
+    ];
     let tmax = (0_u32..5000).prop_map(|tmax| tmax.to_string()).boxed();
     object_of(
         style,
         vec![
             ("id", spelled("r-1").boxed(), true),
-            ("imp", array(vec(imp, 1..3)).boxed(), true),
+            ("imp", array(imps).boxed(), true),
             ("user", or_null(user), false),
             ("regs", or_null(regs), false),
             ("tmax", tmax, false),

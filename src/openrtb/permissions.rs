@@ -10,12 +10,12 @@ use smallvec::SmallVec;
 
 use super::error::ScanError;
 use super::request::BidRequest;
-use super::scan::{Kind, Known, Limits, Scanner, known};
+use super::scan::{Kind, Known, Limits, Scanner, Table, known, table};
 
 /// Names of bidders read, per entry allowed.
 const NAMES_PER_ENTRY: usize = 16;
 
-const ENTRY: [Known; 2] = [known("source", "source"), known("bidders", "bidders")];
+const ENTRY: Table<[Known; 2]> = table([known("source", "source"), known("bidders", "bidders")]);
 
 /// The permissions of a request.
 pub struct EidPermissions<'a> {

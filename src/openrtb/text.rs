@@ -60,6 +60,24 @@ impl Text {
         Span { start: self.content.start.saturating_sub(1), end: self.content.end.saturating_add(1) }
     }
 
+    /// Whether two strings of one body have the same value.
+    pub(super) fn is_same(self, body: &[u8], other: Self) -> bool {
+        if self.escaped || other.escaped {
+            self.decode(body) == other.decode(body)
+        } else {
+            self.content.of(body) == other.content.of(body)
+        }
+    }
+
+    /// As [`Self::is_same`], but for ASCII case.
+    pub(super) fn is_same_ignoring_case(self, body: &[u8], other: Self) -> bool {
+        if self.escaped || other.escaped {
+            self.decode(body).eq_ignore_ascii_case(&other.decode(body))
+        } else {
+            self.content.of(body).eq_ignore_ascii_case(other.content.of(body))
+        }
+    }
+
     /// Whether the value equals `other` but for ASCII case.
     pub(super) fn is_ignoring_case(self, body: &[u8], other: &str) -> bool {
         if self.escaped {
@@ -121,8 +139,23 @@ fn code_unit(digits: &str) -> (u32, &str) {
 
 /// Writes `value` as a JSON string, quotes included.
 pub(super) fn push_json_string(out: &mut String, value: &str) {
-    const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    out.reserve(value.len() + 2);
     out.push('"');
+    // Hardly any value needs an escape; to look at all its bytes at once is cheaper than to stop at the first.
+    if value.bytes().fold(false, |odd, byte| odd | needs_escape(byte)) {
+        push_escaped(out, value);
+    } else {
+        out.push_str(value);
+    }
+    out.push('"');
+}
+
+const fn needs_escape(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}
+
+fn push_escaped(out: &mut String, value: &str) {
+    const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
     for char in value.chars() {
         match char {
             '"' | '\\' => out.extend(['\\', char]),
@@ -134,7 +167,6 @@ pub(super) fn push_json_string(out: &mut String, value: &str) {
             _ => out.push(char),
         }
     }
-    out.push('"');
 }
 
 #[cfg(test)]

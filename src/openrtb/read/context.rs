@@ -1,48 +1,48 @@
 //! The context of the impression: regulations, device, and where the ad will stand.
 
-use super::super::error::ScanError;
+use super::super::error::{ScanError, ScanReason};
 use super::super::request::{Container, Member};
-use super::super::scan::{Key, Kind, Known, known};
+use super::super::scan::{Key, Kind, Known, Table, known, table};
 use super::super::text::{Span, Text};
 use super::Reader;
 
-const REGS: [Known; 6] = [
+const REGS: Table<[Known; 6]> = table([
     known("coppa", "regs.coppa"),
     known("gdpr", "regs.gdpr"),
     known("us_privacy", "regs.us_privacy"),
     known("gpp", "regs.gpp"),
     known("gpp_sid", "regs.gpp_sid"),
     known("ext", "regs.ext"),
-];
+]);
 
-const REGS_EXT: [Known; 6] = [
+const REGS_EXT: Table<[Known; 6]> = table([
     known("coppa", "regs.ext.coppa"),
     known("gdpr", "regs.ext.gdpr"),
     known("us_privacy", "regs.ext.us_privacy"),
     known("gpp", "regs.ext.gpp"),
     known("gpp_sid", "regs.ext.gpp_sid"),
     known("gpc", "regs.ext.gpc"),
-];
+]);
 
-const DEVICE: [Known; 5] = [
+const DEVICE: Table<[Known; 5]> = table([
     known("lmt", "device.lmt"),
     known("dnt", "device.dnt"),
     known("os", "device.os"),
     known("geo", "device.geo"),
     known("ext", "device.ext"),
-];
+]);
 
-const DEVICE_EXT: [Known; 1] = [known("atts", "device.ext.atts")];
-const DEVICE_GEO: [Known; 1] = [known("country", "device.geo.country")];
-const USER_GEO: [Known; 1] = [known("country", "user.geo.country")];
-const SITE: [Known; 2] = [known("publisher", "site.publisher"), known("domain", "site.domain")];
-const APP: [Known; 2] = [known("publisher", "app.publisher"), known("bundle", "app.bundle")];
-const DOOH: [Known; 1] = [known("publisher", "dooh.publisher")];
-const PUBLISHER: [Known; 1] = [known("id", "publisher.id")];
+const DEVICE_EXT: Table<[Known; 1]> = table([known("atts", "device.ext.atts")]);
+const DEVICE_GEO: Table<[Known; 1]> = table([known("country", "device.geo.country")]);
+const USER_GEO: Table<[Known; 1]> = table([known("country", "user.geo.country")]);
+const SITE: Table<[Known; 2]> = table([known("publisher", "site.publisher"), known("domain", "site.domain")]);
+const APP: Table<[Known; 2]> = table([known("publisher", "app.publisher"), known("bundle", "app.bundle")]);
+const DOOH: Table<[Known; 1]> = table([known("publisher", "dooh.publisher")]);
+const PUBLISHER: Table<[Known; 1]> = table([known("id", "publisher.id")]);
 
-const EXT: [Known; 1] = [known("prebid", "ext.prebid")];
-const PREBID: [Known; 1] = [known("data", "ext.prebid.data")];
-const PREBID_DATA: [Known; 1] = [known("eidpermissions", "ext.prebid.data.eidpermissions")];
+const EXT: Table<[Known; 1]> = table([known("prebid", "ext.prebid")]);
+const PREBID: Table<[Known; 1]> = table([known("data", "ext.prebid.data")]);
+const PREBID_DATA: Table<[Known; 1]> = table([known("eidpermissions", "ext.prebid.data.eidpermissions")]);
 
 impl Reader<'_> {
     /// Prebid's `ext.prebid.data.eidpermissions`. Only where it stands: it is read when there is something to permit.
@@ -51,7 +51,7 @@ impl Reader<'_> {
     }
 
     /// Follows members of members, the last of which is the permissions.
-    fn path(&mut self, names: &[&'static [Known]]) -> Result<(), ScanError> {
+    fn path(&mut self, names: &[&'static Table]) -> Result<(), ScanError> {
         let Some((first, rest)) = names.split_first() else {
             self.found.layout.eid_permissions = Some(self.scanner.value()?);
             return Ok(());
@@ -161,7 +161,7 @@ impl Reader<'_> {
         self.country(&USER_GEO)
     }
 
-    fn country(&mut self, known: &'static [Known]) -> Result<Option<Text>, ScanError> {
+    fn country(&mut self, known: &'static Table) -> Result<Option<Text>, ScanError> {
         let mut country = None;
         if self.signal_container()? {
             let mut geo = self.scanner.object()?;
@@ -172,22 +172,27 @@ impl Reader<'_> {
         Ok(country)
     }
 
-    pub(super) fn site(&mut self) -> Result<(), ScanError> {
-        self.inventory(0, &SITE)
+    pub(super) fn site(&mut self, key: Key) -> Result<(), ScanError> {
+        self.inventory(0, key, &SITE)
     }
 
-    pub(super) fn dooh(&mut self) -> Result<(), ScanError> {
-        self.inventory(2, &DOOH)
+    pub(super) fn dooh(&mut self, key: Key) -> Result<(), ScanError> {
+        self.inventory(2, key, &DOOH)
     }
 
-    pub(super) fn app(&mut self) -> Result<(), ScanError> {
+    pub(super) fn app(&mut self, key: Key) -> Result<(), ScanError> {
         self.found.signals.is_app = self.scanner.kind()? != Kind::Null;
-        self.inventory(1, &APP)
+        self.inventory(1, key, &APP)
     }
 
-    /// `site`, `app` or `dooh`.
-    fn inventory(&mut self, nth: usize, known: &'static [Known]) -> Result<(), ScanError> {
-        if self.scanner.kind()? != Kind::Object {
+    /// `site`, `app` or `dooh`, of which a request has one at most.
+    fn inventory(&mut self, nth: usize, key: Key, known: &'static Table) -> Result<(), ScanError> {
+        let kind = self.scanner.kind()?;
+        if kind != Kind::Null && std::mem::replace(&mut self.found.names.inventory, true) {
+            let offset = key.start as usize;
+            return Err(ScanError { member: key.path, offset, reason: ScanReason::Conflict });
+        }
+        if kind != Kind::Object {
             return self.pass();
         }
         let mut inventory = self.scanner.object()?;

@@ -1,15 +1,16 @@
 //! The walk over a bid request: which members are read, and what each has to be.
 
 mod context;
+mod imps;
 
 use super::eid::{Extent, Place};
 use super::error::{ScanError, ScanReason};
-use super::request::{Container, Found, IMP, Member, Tmax};
-use super::scan::{Key, Kind, Known, Limits, Scanner, Value, known};
+use super::request::{Container, Found, Member, Tmax};
+use super::scan::{Key, Kind, Known, Limits, Scanner, Table, Value, known, table};
 use super::signals;
 use super::text::{Span, Text};
 
-const ROOT: [Known; 12] = [
+const ROOT: Table<[Known; 12]> = table([
     known("id", "id"),
     known("imp", "imp"),
     known("user", "user"),
@@ -22,43 +23,45 @@ const ROOT: [Known; 12] = [
     known("cur", "cur"),
     known("test", "test"),
     known("ext", "ext"),
-];
+]);
 
-const USER: [Known; 5] = [
+const USER: Table<[Known; 5]> = table([
     known("id", "user.id"),
     known("eids", "user.eids"),
     known("consent", "user.consent"),
     known("geo", "user.geo"),
     known("ext", "user.ext"),
-];
+]);
 
-const USER_EXT: [Known; 4] = [
+const USER_EXT: Table<[Known; 4]> = table([
     known("eids", "user.ext.eids"),
     known("consent", "user.ext.consent"),
     known("uid2", "user.ext.uid2"),
     known("publisher_user_id", "user.ext.publisher_user_id"),
-];
+]);
 
-/// Reads a whole request.
-pub(super) fn request(body: &[u8], limits: Limits) -> Result<Found, ScanError> {
+/// Reads a whole request into `found`, which is empty.
+pub(super) fn request(body: &[u8], limits: Limits, found: &mut Found) -> Result<(), ScanError> {
     let scanner = Scanner::new(body, limits)?;
-    let mut reader = Reader { scanner, max_eids: limits.max_eids, found: Found::default() };
+    let mut reader = Reader { scanner, max_eids: limits.max_eids, found };
     reader.root()?;
     let Reader { scanner, found, .. } = reader;
     let end = scanner.position() as usize;
     scanner.finish()?;
     let missing = |member| Err(ScanError { member, offset: end, reason: ScanReason::Missing });
-    match found {
-        Found { names, .. } if names.id.is_none() => missing("id"),
-        Found { names, .. } if names.imp == Span::default() => missing("imp"),
-        found => Ok(found),
+    if found.names.id.is_none() {
+        return missing("id");
     }
+    if found.names.imps == 0 {
+        return missing("imp");
+    }
+    Ok(())
 }
 
 struct Reader<'a> {
     scanner: Scanner<'a>,
     max_eids: usize,
-    found: Found,
+    found: &'a mut Found,
 }
 
 impl Reader<'_> {
@@ -74,9 +77,9 @@ impl Reader<'_> {
                 "imp" => self.imp()?,
                 "user" => self.user(key)?,
                 "device" => self.device()?,
-                "site" => self.site()?,
-                "app" => self.app()?,
-                "dooh" => self.dooh()?,
+                "site" => self.site(key)?,
+                "app" => self.app(key)?,
+                "dooh" => self.dooh(key)?,
                 "regs" => self.regs(key)?,
                 "tmax" => self.tmax()?,
                 "cur" => self.cur()?,
@@ -99,30 +102,6 @@ impl Reader<'_> {
             return Err(self.scanner.fault(ScanReason::Empty));
         }
         self.found.names.id = id;
-        Ok(())
-    }
-
-    fn imp(&mut self) -> Result<(), ScanError> {
-        match self.scanner.kind()? {
-            Kind::Array => {}
-            Kind::Null => return self.pass(),
-            _ => return Err(self.scanner.fault(ScanReason::WrongType)),
-        }
-        let start = self.scanner.position();
-        let mut imps = self.scanner.array()?;
-        while self.scanner.next_element(&mut imps)? {
-            if self.scanner.kind()? != Kind::Object {
-                return Err(self.scanner.fault(ScanReason::WrongType));
-            }
-            let mut imp = self.scanner.object()?;
-            while self.scanner.next_member(&mut imp, &IMP)?.is_some() {
-                self.pass()?;
-            }
-        }
-        if imps.count == 0 {
-            return Err(self.scanner.fault(ScanReason::Empty));
-        }
-        self.found.names.imp = Span { start, end: self.scanner.position() };
         Ok(())
     }
 

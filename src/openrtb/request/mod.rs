@@ -4,11 +4,12 @@ use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use super::eid::{EidLists, Eids};
 use super::error::ScanError;
 use super::read;
-use super::scan::{Key, Kind, Known, Limits, Scanner, Value, known};
+use super::scan::{Key, Kind, Limits, Value};
 use super::signals::RawSignals;
 use super::text::{Span, Text};
 
@@ -100,9 +101,14 @@ pub(super) struct Tmax {
 #[derive(Clone, Default)]
 pub(super) struct Names {
     pub id: Option<Text>,
-    pub imp: Span,
+    /// How many imps.
+    pub imps: u32,
+    /// Their string ids.
+    pub imp_ids: SmallVec<[Text; 4]>,
     pub cur: Option<Text>,
     pub test: bool,
+    /// There is a `site`, `app` or `dooh`.
+    pub inventory: bool,
     /// `publisher.id` of `site`, `app`, `dooh`.
     pub publishers: [Option<Text>; 3],
     pub domain: Option<Text>,
@@ -114,7 +120,9 @@ pub(super) struct Names {
 impl BidRequest {
     /// Checks the whole text and finds what we read. An error means HTTP 400.
     pub fn parse(body: Bytes, limits: &Limits) -> Result<Self, ScanError> {
-        let Found { layout, names, signals, eids, wrong_type } = read::request(&body, *limits)?;
+        let mut found = Found::default();
+        read::request(&body, *limits, &mut found)?;
+        let Found { layout, names, signals, eids, wrong_type } = found;
         Ok(Self { body, layout, names, signals, eids, wrong_type, limits: *limits })
     }
 
@@ -137,10 +145,9 @@ impl BidRequest {
         self.names.id.map(|id| id.quoted(&self.body)).unwrap_or_default()
     }
 
-    /// The ids of `imp`, read on demand; an imp without a string id gives none.
+    /// The ids of `imp`; an imp without a string id gives none.
     pub fn imp_ids(&self) -> Vec<Cow<'_, str>> {
-        let body = self.names.imp.of(&self.body);
-        read_imp_ids(body).unwrap_or_default()
+        self.names.imp_ids.iter().map(|id| id.decode(&self.body)).collect()
     }
 
     /// `tmax` in milliseconds.
@@ -240,23 +247,6 @@ impl fmt::Debug for BidRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BidRequest").field("bytes", &self.body.len()).finish_non_exhaustive()
     }
-}
-
-pub(super) const IMP: [Known; 1] = [known("id", "imp.id")];
-
-fn read_imp_ids(imp: &[u8]) -> Result<Vec<Cow<'_, str>>, ScanError> {
-    let mut ids = Vec::with_capacity(4);
-    let mut scanner = Scanner::new(imp, Limits { max_depth: usize::MAX, ..Limits::default() })?;
-    scanner.kind()?;
-    let mut array = scanner.array()?;
-    while scanner.next_element(&mut array)? {
-        scanner.kind()?;
-        let mut object = scanner.object()?;
-        while scanner.next_member(&mut object, &IMP)?.is_some() {
-            ids.extend(scanner.value()?.text().map(|id| id.decode(imp)));
-        }
-    }
-    Ok(ids)
 }
 
 #[cfg(test)]

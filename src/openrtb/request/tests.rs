@@ -103,10 +103,68 @@ fn the_publisher_is_that_of_site_app_or_dooh() {
     let publisher = |members: &str| with(members).publisher_id().map(Cow::into_owned);
     assert_eq!(publisher(r#""app":{"bundle":"b","publisher":{"id":"a"}}"#).unwrap(), "a");
     assert_eq!(publisher(r#""dooh":{"publisher":{"name":"n","id":"d"}}"#).unwrap(), "d");
-    assert_eq!(publisher(r#""dooh":{"publisher":{"id":"d"}},"site":{"publisher":{"id":"s"}}"#).unwrap(), "s");
+    assert_eq!(publisher(r#""dooh":null,"site":{"publisher":{"id":"s"}}"#).unwrap(), "s");
     assert_eq!(publisher(r#""site":{"publisher":{"id":5}}"#), None);
     assert_eq!(publisher(r#""site":7,"app":null"#), None);
     assert_eq!(with(r#""app":{"bundle":"b"}"#).app_bundle().unwrap(), "b");
+}
+
+#[test]
+fn at_most_one_of_site_app_and_dooh() {
+    for (members, expected) in [
+        (r#""site":{},"app":{}"#, "app"),
+        (r#""app":{},"site":{}"#, "site"),
+        (r#""dooh":{},"x":1,"site":{"page":"p"}"#, "site"),
+        (r#""site":{},"dooh":{},"app":{}"#, "dooh"),
+        (r#""site":7,"app":{}"#, "app"),
+    ] {
+        let text = format!(r#"{{"id":"r","imp":[{{}}],{members}}}"#);
+        let error = parse(&text).expect_err(members);
+        assert_eq!((error.member, error.reason), (expected, ScanReason::Conflict), "{members}");
+        assert_eq!(error.offset, text.find(&format!("\"{expected}\"")).unwrap(), "{members}");
+    }
+    for members in [r#""site":{},"app":null,"dooh":null"#, r#""site":null,"app":null"#, r#""dooh":{}"#] {
+        with(members);
+    }
+}
+
+#[test]
+fn no_two_imps_have_the_same_id() {
+    let request = |ids: &[&str]| {
+        let imps: Vec<String> = ids.iter().map(|id| format!(r#"{{"x":1,"id":{id}}}"#)).collect();
+        format!(r#"{{"id":"r","imp":[{}]}}"#, imps.join(","))
+    };
+    for ids in [
+        &[r#""1""#, r#""1""#][..],
+        &[r#""1""#, r#""2""#, r#""\u0031""#],
+        &[r#""\/""#, r#""\u002f""#],
+        &[r#""""#, r#""""#],
+    ] {
+        let text = request(ids);
+        let error = parse(&text).expect_err(&text);
+        assert_eq!((error.member, error.reason), ("imp.id", ScanReason::NotUnique), "{text}");
+        assert_eq!(error.offset, text.rfind(ids[ids.len() - 1]).unwrap(), "{text}");
+    }
+    let kept = |ids: &[&str]| parse(&request(ids)).unwrap().imp_ids().len();
+    assert_eq!(kept(&[r#""1""#, r#""10""#, "1", "1", "null"]), 2, "only strings are compared");
+    for count in [2, 7, 8, 9, 10, 300] {
+        let mut ids: Vec<String> = (0..count).map(|i| format!("\"{i}\"")).collect();
+        assert_eq!(kept(&ids.iter().map(String::as_str).collect::<Vec<_>>()), count);
+        for (at, twin) in [(count - 1, 0), (count / 2, 0)] {
+            let before = std::mem::replace(&mut ids[at], format!("\"\\u003{twin}\""));
+            let text = request(&ids.iter().map(String::as_str).collect::<Vec<_>>());
+            let error = parse(&text).expect_err(&text);
+            assert_eq!((error.reason, error.offset), (ScanReason::NotUnique, text.find(&ids[at]).unwrap()));
+            ids[at] = before;
+        }
+    }
+}
+
+#[test]
+fn very_many_imps_cost_no_more_than_their_bytes() {
+    let imps: Vec<String> = (0..200_000).map(|i| format!(r#"{{"id":"{i}"}}"#)).collect();
+    let request = parse(&format!(r#"{{"id":"r","imp":[{}]}}"#, imps.join(","))).unwrap();
+    assert_eq!(request.imp_ids().len(), 200_000);
 }
 
 #[test]

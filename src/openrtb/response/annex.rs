@@ -6,7 +6,7 @@ use super::super::Limits;
 use super::super::changes::{Change, Changes};
 use super::super::error::{ScanError, ScanReason};
 use super::super::request::Container;
-use super::super::scan::{Kind, Known, Scanner, known};
+use super::super::scan::{Kind, Known, Scanner, Table, known, table};
 use super::super::text::Span;
 
 /// The response with `"name":value` in its `ext`, which is made if it is absent or null. `None` leaves the response
@@ -35,7 +35,7 @@ enum Place {
     Nowhere(Container),
 }
 
-const ROOT: [Known; 1] = [known("ext", "ext")];
+const ROOT: Table<[Known; 1]> = table([known("ext", "ext")]);
 
 fn find(body: &[u8], name: &'static str, limits: Limits) -> Result<Place, ScanError> {
     let mut scanner = Scanner::new(body, limits)?;
@@ -60,7 +60,7 @@ fn find(body: &[u8], name: &'static str, limits: Limits) -> Result<Place, ScanEr
 fn ext(scanner: &mut Scanner<'_>, name: &'static str) -> Result<Container, ScanError> {
     let start = scanner.position();
     let mut object = scanner.object()?;
-    match scanner.next_member(&mut object, &[known(name, "ext")])? {
+    match scanner.next_member(&mut object, &table([known(name, "ext")]))? {
         Some(_) => Err(scanner.fault(ScanReason::Duplicate)),
         None => Ok(Container { span: Span { start, end: scanner.position() }, items: object.count }),
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::super::error::{ScanError, ScanReason};
 use super::super::request::Container;
-use super::super::scan::{Kind, Known, Limits, Scanner, Value, known};
+use super::super::scan::{Kind, Known, Limits, Scanner, Table, Value, known, table};
 use super::super::text::Span;
 
 /// A response whose grammar has been checked.
@@ -50,17 +50,20 @@ pub(super) struct RawBid {
     pub price: Option<Value>,
 }
 
-const ROOT: [Known; 6] = [
+const ROOT: Table<[Known; 6]> = table([
     known("id", "id"),
     known("seatbid", "seatbid"),
     known("cur", "cur"),
     known("bidid", "bidid"),
     known("customdata", "customdata"),
     known("nbr", "nbr"),
-];
-const SEAT: [Known; 2] = [known("bid", "seatbid.bid"), known("group", "seatbid.group")];
-const BID: [Known; 3] =
-    [known("id", "seatbid.bid.id"), known("impid", "seatbid.bid.impid"), known("price", "seatbid.bid.price")];
+]);
+const SEAT: Table<[Known; 2]> = table([known("bid", "seatbid.bid"), known("group", "seatbid.group")]);
+const BID: Table<[Known; 3]> = table([
+    known("id", "seatbid.bid.id"),
+    known("impid", "seatbid.bid.impid"),
+    known("price", "seatbid.bid.price"),
+]);
 
 impl<'a> Reply<'a> {
     /// Reads a response. What stands twice among the members we read is refused: which of the two would count?

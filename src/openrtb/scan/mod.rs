@@ -4,11 +4,21 @@
 //! [`Scanner::next_member`] and [`Scanner::next_element`]; what it does not know is checked and skipped. Lone
 //! surrogates and numbers beyond any machine type are valid grammar: they travel unchanged.
 
-mod lex;
+#![expect(
+    clippy::inline_always,
+    reason = "a walk's state has to stay in registers; measured in benches/openrtb.rs"
+)]
 
-use self::lex::Nest;
+mod known;
+mod lex;
+mod skip;
+mod stops;
+
+use self::lex::{Fault, Lexer, Quoted};
 use super::error::{ScanError, ScanReason};
 use super::text::{Span, Text, offset};
+
+pub(super) use self::known::{Known, Table, known, table};
 
 /// Bounds of a scan.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,17 +33,6 @@ impl Default for Limits {
     fn default() -> Self {
         Self { max_depth: 64, max_eids: 256 }
     }
-}
-
-/// A member we read: its name, and its place in the request for errors.
-pub(super) struct Known {
-    pub name: &'static str,
-    pub path: &'static str,
-}
-
-/// Shorthand for tables of known members.
-pub(super) const fn known(name: &'static str, path: &'static str) -> Known {
-    Known { name, path }
 }
 
 /// The type of a value, told by its first byte.
@@ -90,15 +89,15 @@ pub(super) struct Array {
     pub count: u32,
 }
 
-/// The deepest nesting that [`Nest`] can hold.
+/// The deepest nesting that a skipped value may have.
 const DEEPEST: usize = 128;
 
-/// A position in a text whose UTF-8 has been checked.
+/// A walk over a text whose UTF-8 has been checked.
 pub(super) struct Scanner<'a> {
-    text: &'a [u8],
+    lexer: Lexer<'a>,
     at: usize,
+    /// How many more containers may be nested here.
     depth: usize,
-    max_depth: usize,
     member: &'static str,
 }
 
@@ -110,13 +109,18 @@ impl<'a> Scanner<'a> {
             return Err(fault(0, ScanReason::TooLong));
         }
         std::str::from_utf8(text).map_err(|e| fault(e.valid_up_to(), ScanReason::Utf8))?;
-        Ok(Self { text, at: 0, depth: 0, max_depth: limits.max_depth.min(DEEPEST), member: "" })
+        Ok(Self { lexer: Lexer::new(text), at: 0, depth: limits.max_depth.min(DEEPEST), member: "" })
     }
 
     /// An error at the current position.
     #[cold]
     pub(super) fn fault(&self, reason: ScanReason) -> ScanError {
-        ScanError { member: self.member, offset: self.at, reason }
+        self.error(Fault { at: self.at, reason })
+    }
+
+    #[cold]
+    fn error(&self, Fault { at, reason }: Fault) -> ScanError {
+        ScanError { member: self.member, offset: at, reason }
     }
 
     /// Where the scan stands.
@@ -126,32 +130,34 @@ impl<'a> Scanner<'a> {
 
     /// The whole text.
     pub(super) fn text(&self) -> &'a [u8] {
-        self.text
+        self.lexer.text
     }
 
     /// The bytes of a span.
     pub(super) fn bytes(&self, span: Span) -> &'a [u8] {
-        span.of(self.text)
+        span.of(self.lexer.text)
     }
 
     /// Only white space may be left.
     pub(super) fn finish(mut self) -> Result<(), ScanError> {
         self.member = "";
-        match self.peek() {
-            Ok(_) => Err(self.fault(ScanReason::TrailingData)),
-            Err(_) => Ok(()),
-        }
+        (self.at, _) = self.lexer.peek(self.at);
+        if self.at < self.lexer.text.len() { Err(self.fault(ScanReason::TrailingData)) } else { Ok(()) }
     }
 
     /// The type of the next value, which is not consumed.
+    #[inline]
     pub(super) fn kind(&mut self) -> Result<Kind, ScanError> {
-        Ok(match self.peek()? {
+        let byte;
+        (self.at, byte) = self.lexer.peek(self.at);
+        Ok(match byte {
             b'{' => Kind::Object,
             b'[' => Kind::Array,
             b'"' => Kind::String,
             b't' | b'f' => Kind::Bool,
             b'n' => Kind::Null,
-            _ => Kind::Number,
+            b'-' | b'0'..=b'9' => Kind::Number,
+            _ => return Err(self.error(self.lexer.unexpected(self.at))),
         })
     }
 
@@ -159,11 +165,13 @@ impl<'a> Scanner<'a> {
     pub(super) fn value(&mut self) -> Result<Value, ScanError> {
         let kind = self.kind()?;
         let start = self.at;
-        let escaped = self.skip()?;
-        Ok(Value { span: Span::new(start, self.at), kind, escaped })
+        let Quoted { end, escaped } = self.skip(start)?;
+        self.at = end;
+        Ok(Value { span: Span::new(start, end), kind, escaped })
     }
 
     /// Enters an object, whose `{` [`Scanner::kind`] has seen.
+    #[inline]
     pub(super) fn object(&mut self) -> Result<Object, ScanError> {
         self.enter()?;
         Ok(Object { path: self.member, count: 0, seen: 0 })
@@ -174,183 +182,92 @@ impl<'a> Scanner<'a> {
     pub(super) fn next_member(
         &mut self,
         object: &mut Object,
-        known: &[Known],
+        known: &Table,
     ) -> Result<Option<Key>, ScanError> {
+        self.member = object.path;
+        let mut lexer = self.lexer;
+        let mut at = self.at;
+        let mut index = object.count;
         loop {
-            self.member = object.path;
-            if !self.next_item(b'}', object.count)? {
+            let byte;
+            (at, byte) = lexer.peek(at);
+            if byte == b'}' {
+                self.lexer = lexer;
+                self.at = at + 1;
+                self.depth += 1;
+                object.count = index;
                 return Ok(None);
             }
-            let index = object.count;
-            object.count += 1;
-            self.peek()?;
-            let start = self.at;
-            let Some(nth) = self.known_key(known)? else {
-                self.skip()?;
+            if index > 0 {
+                if byte != b',' {
+                    return Err(self.error(lexer.unexpected(at)));
+                }
+                at += 1;
+            }
+            let open = lexer.find(b'"', at).map_err(|fault| self.error(fault))?;
+            let key = lexer.string(open).map_err(|fault| self.error(fault))?;
+            let colon = lexer.find(b':', key.end).map_err(|fault| self.error(fault))?;
+            let Some((nth, path)) = known.find(lexer.text, open, key) else {
+                (at, _) = lexer.peek(colon + 1);
+                at = lexer.value(at, self.depth).map_err(|fault| self.error(fault))?.end;
+                index += 1;
                 continue;
             };
-            let Some(found) = known.get(nth) else { continue };
-            self.member = found.path;
+            self.lexer = lexer;
+            self.member = path;
+            self.at = colon + 1;
+            object.count = index + 1;
             if object.seen & (1 << nth) != 0 {
-                self.at = start;
+                self.at = open;
                 return Err(self.fault(ScanReason::Duplicate));
             }
             object.seen |= 1 << nth;
-            return Ok(Some(Key { path: found.path, start: offset(start), index }));
+            return Ok(Some(Key { path, start: offset(open), index }));
         }
     }
 
     /// Enters an array, whose `[` [`Scanner::kind`] has seen.
+    #[inline]
     pub(super) fn array(&mut self) -> Result<Array, ScanError> {
         self.enter()?;
         Ok(Array { path: self.member, count: 0 })
     }
 
     /// Whether another element follows, which the caller must then consume.
+    #[inline]
     pub(super) fn next_element(&mut self, array: &mut Array) -> Result<bool, ScanError> {
         self.member = array.path;
-        let more = self.next_item(b']', array.count)?;
-        array.count += u32::from(more);
-        Ok(more)
-    }
-
-    fn enter(&mut self) -> Result<(), ScanError> {
-        if self.depth >= self.max_depth {
-            return Err(self.fault(ScanReason::TooDeep));
-        }
-        self.depth += 1;
-        self.at += 1;
-        Ok(())
-    }
-
-    /// Consumes the closing bracket (false), or the comma before every item but the first (true).
-    fn next_item(&mut self, close: u8, count: u32) -> Result<bool, ScanError> {
-        let byte = self.peek()?;
-        if byte == close {
+        let byte;
+        (self.at, byte) = self.lexer.peek(self.at);
+        if byte == b']' {
             self.at += 1;
-            self.depth -= 1;
+            self.depth += 1;
             return Ok(false);
         }
-        if count > 0 {
+        if array.count > 0 {
             if byte != b',' {
-                return Err(self.fault(ScanReason::UnexpectedByte));
+                return Err(self.error(self.lexer.unexpected(self.at)));
             }
             self.at += 1;
         }
+        array.count += 1;
         Ok(true)
     }
 
-    /// Consumes a key and its colon; says which of the known names it is.
-    fn known_key(&mut self, known: &[Known]) -> Result<Option<usize>, ScanError> {
-        let start = self.at;
-        let escaped = self.key_string()?;
-        let content = Span::new(start + 1, self.at - 1);
-        self.colon()?;
-        if escaped {
-            let name = Text { content, escaped }.decode(self.text);
-            return Ok(known.iter().position(|k| k.name == name));
+    #[inline]
+    fn enter(&mut self) -> Result<(), ScanError> {
+        if self.depth == 0 {
+            return Err(self.fault(ScanReason::TooDeep));
         }
-        let name = content.of(self.text);
-        Ok(known.iter().position(|k| k.name.as_bytes() == name))
-    }
-
-    /// Consumes a key; whether it has escapes.
-    fn key_string(&mut self) -> Result<bool, ScanError> {
-        match self.peek()? {
-            b'"' => self.string(),
-            _ => Err(self.fault(ScanReason::UnexpectedByte)),
-        }
-    }
-
-    fn colon(&mut self) -> Result<(), ScanError> {
-        if self.peek()? != b':' {
-            return Err(self.fault(ScanReason::UnexpectedByte));
-        }
+        self.depth -= 1;
         self.at += 1;
         Ok(())
-    }
-
-    /// Consumes a key whose name does not matter, and its colon.
-    fn key(&mut self) -> Result<(), ScanError> {
-        self.key_string()?;
-        self.colon()
     }
 
     /// Consumes one value of any kind and depth. For a string: whether it has escapes.
-    fn skip(&mut self) -> Result<bool, ScanError> {
-        let mut nest = Nest::default();
-        loop {
-            let escaped = match self.peek()? {
-                open @ (b'{' | b'[') => {
-                    self.descend(&mut nest, open == b'{')?;
-                    if self.item_follows(&nest)? {
-                        continue;
-                    }
-                    false
-                }
-                b'"' => self.string()?,
-                b'-' | b'0'..=b'9' => self.number()?,
-                b't' => self.literal(b"true")?,
-                b'f' => self.literal(b"false")?,
-                b'n' => self.literal(b"null")?,
-                _ => return Err(self.fault(ScanReason::UnexpectedByte)),
-            };
-            if self.ascend(&mut nest)? {
-                return Ok(escaped);
-            }
-        }
-    }
-
-    fn descend(&mut self, nest: &mut Nest, object: bool) -> Result<(), ScanError> {
-        if self.depth + nest.depth >= self.max_depth {
-            return Err(self.fault(ScanReason::TooDeep));
-        }
-        nest.push(object);
-        self.at += 1;
-        Ok(())
-    }
-
-    /// After an opening bracket: whether a first item follows (its key is consumed).
-    fn item_follows(&mut self, nest: &Nest) -> Result<bool, ScanError> {
-        if self.peek()? == nest.close() {
-            return Ok(false);
-        }
-        if nest.in_object() {
-            self.key()?;
-        }
-        Ok(true)
-    }
-
-    /// After a value: consumes closing brackets, then the comma and key before the next value; true at the end.
-    fn ascend(&mut self, nest: &mut Nest) -> Result<bool, ScanError> {
-        while nest.depth > 0 {
-            let byte = self.peek()?;
-            if byte == b',' {
-                self.at += 1;
-                if nest.in_object() {
-                    self.key()?;
-                }
-                return Ok(false);
-            }
-            if byte != nest.close() {
-                return Err(self.fault(ScanReason::UnexpectedByte));
-            }
-            self.at += 1;
-            nest.pop();
-        }
-        Ok(true)
-    }
-
-    /// The next byte that is not white space; it is not consumed.
-    #[inline]
-    fn peek(&mut self) -> Result<u8, ScanError> {
-        while let Some(&byte) = self.text.get(self.at) {
-            if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
-                return Ok(byte);
-            }
-            self.at += 1;
-        }
-        Err(self.fault(ScanReason::UnexpectedEnd))
+    #[inline(always)]
+    fn skip(&mut self, at: usize) -> Result<Quoted, ScanError> {
+        self.lexer.value(at, self.depth).map_err(|fault| self.error(fault))
     }
 }
 
@@ -363,136 +280,4 @@ pub(super) fn check(text: &[u8], max_depth: usize) -> Result<(), ScanError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refused(text: &str) -> (ScanReason, usize) {
-        let error = check(text.as_bytes(), 64).expect_err(text);
-        (error.reason, error.offset)
-    }
-
-    #[test]
-    fn valid_grammar_is_accepted() {
-        let long = format!("\"{}\"", "x".repeat(100));
-        for text in [
-            "{}",
-            "[]",
-            " [ ] ",
-            "0",
-            "-0",
-            "1.50",
-            "1e5",
-            "1E+5",
-            "-1.2e-3",
-            "1e999",
-            "12345678901234567890123",
-            "true",
-            "false",
-            "null",
-            r#""""#,
-            r#""\ud800""#,
-            r#""\"\\\/\b\f\n\r\t\u00eF""#,
-            "\"\u{7f}é😀\"",
-            r#"{"a":{"b":[1,{"c":[]},"x"]},"d":{}}"#,
-            "[[],[[]],{}]",
-            "\t\r\n[1 , 2]\n",
-            &long,
-        ] {
-            assert_eq!(check(text.as_bytes(), 64), Ok(()), "{text}");
-        }
-    }
-
-    #[test]
-    fn broken_grammar_is_refused_where_it_breaks() {
-        use ScanReason::{ControlCharacter, Escape, Number, TrailingData, UnexpectedByte, UnexpectedEnd};
-        for (text, expected) in [
-            ("", (UnexpectedEnd, 0)),
-            ("  ", (UnexpectedEnd, 2)),
-            ("tru", (UnexpectedByte, 0)),
-            ("truex", (TrailingData, 4)),
-            ("{} x", (TrailingData, 3)),
-            ("01", (Number, 1)),
-            ("-", (Number, 1)),
-            ("-a", (Number, 1)),
-            ("1.", (Number, 2)),
-            ("1.e3", (Number, 2)),
-            ("1e", (Number, 2)),
-            ("1e+", (Number, 3)),
-            (".5", (UnexpectedByte, 0)),
-            ("+1", (UnexpectedByte, 0)),
-            ("[1,]", (UnexpectedByte, 3)),
-            ("[,1]", (UnexpectedByte, 1)),
-            ("[1 2]", (UnexpectedByte, 3)),
-            ("[1}", (UnexpectedByte, 2)),
-            ("{\"a\":1]", (UnexpectedByte, 6)),
-            ("{\"a\"}", (UnexpectedByte, 4)),
-            ("{\"a\":}", (UnexpectedByte, 5)),
-            ("{\"a\":1,}", (UnexpectedByte, 7)),
-            ("{,}", (UnexpectedByte, 1)),
-            ("{a:1}", (UnexpectedByte, 1)),
-            ("[1", (UnexpectedEnd, 2)),
-            ("{\"a\"", (UnexpectedEnd, 4)),
-            ("\"abc", (UnexpectedEnd, 4)),
-            ("\"abcdefghijk", (UnexpectedEnd, 12)),
-            ("\"\\", (UnexpectedEnd, 1)),
-            (r#""\x""#, (Escape, 1)),
-            (r#""\u12g4""#, (Escape, 1)),
-            (r#""\u12""#, (Escape, 1)),
-            ("\"a\nb\"", (ControlCharacter, 2)),
-            ("\"abcdefghij\u{1f}\"", (ControlCharacter, 11)),
-            ("\u{feff}{}", (UnexpectedByte, 0)),
-        ] {
-            assert_eq!(refused(text), expected, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn utf8_is_checked_once_for_all() {
-        let error = check(b"{\"a\":\"\xff\"}", 64).unwrap_err();
-        assert_eq!((error.reason, error.offset), (ScanReason::Utf8, 6));
-        assert_eq!(check(b"\"\xed\xa0\x80\"", 64).unwrap_err().reason, ScanReason::Utf8);
-    }
-
-    #[test]
-    fn depth_is_accepted_at_the_limit_and_refused_past_it() {
-        let nested = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
-        for limit in [1, 2, 64, 128] {
-            assert_eq!(check(nested(limit).as_bytes(), limit), Ok(()));
-            let error = check(nested(limit + 1).as_bytes(), limit).unwrap_err();
-            assert_eq!((error.reason, error.offset), (ScanReason::TooDeep, limit));
-        }
-        let error = check(nested(129).as_bytes(), 1000).unwrap_err();
-        assert_eq!(error.reason, ScanReason::TooDeep, "128 is the most");
-    }
-
-    const KNOWN: [Known; 2] = [known("user", "user"), known("id", "id")];
-
-    #[test]
-    fn known_members_are_found_even_when_escaped() {
-        let text = br#" { "x" : [1,{"id":2}] , "us\u0065r" : 5, "user2":1, "i\u0064": "v\n"}"#;
-        let mut scanner = Scanner::new(text, Limits::default()).unwrap();
-        assert_eq!(scanner.kind().unwrap(), Kind::Object);
-        let mut object = scanner.object().unwrap();
-        let user = scanner.next_member(&mut object, &KNOWN).unwrap().unwrap();
-        assert_eq!((user.path, user.index), ("user", 1));
-        assert_eq!(scanner.value().unwrap().kind, Kind::Number);
-        let id = scanner.next_member(&mut object, &KNOWN).unwrap().unwrap();
-        assert_eq!((id.path, id.index), ("id", 3));
-        assert_eq!(scanner.value().unwrap().text().unwrap().decode(text), "v\n");
-        assert!(scanner.next_member(&mut object, &KNOWN).unwrap().is_none());
-        assert_eq!(object.count, 4);
-        assert!(scanner.finish().is_ok());
-    }
-
-    #[test]
-    fn a_known_member_may_stand_only_once() {
-        let text = br#"{"id":1,"a":2,"a":3,"\u0069d":4}"#;
-        let mut scanner = Scanner::new(text, Limits::default()).unwrap();
-        assert_eq!(scanner.kind().unwrap(), Kind::Object);
-        let mut object = scanner.object().unwrap();
-        scanner.next_member(&mut object, &KNOWN).unwrap();
-        scanner.value().unwrap();
-        let error = scanner.next_member(&mut object, &KNOWN).map(|_| ()).unwrap_err();
-        assert_eq!(error, ScanError { member: "id", offset: 20, reason: ScanReason::Duplicate });
-    }
-}
+mod tests;

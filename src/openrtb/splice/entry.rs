@@ -35,14 +35,14 @@ impl RtiPartner<'_> {
     }
 }
 
-/// The new entry. `provenance`: whether `inserter` and `mm` are written.
-pub(super) fn ours(add: &NewEid<'_>, provenance: bool) -> String {
+/// Writes the new entry. `provenance`: whether `inserter` and `mm` are written.
+pub(super) fn push_ours(out: &mut String, add: &NewEid<'_>, provenance: bool) {
     let partner = |place| add.rti_partner.filter(|rti| rti.place == place).map(|rti| rti.quoted());
-    let mut out = String::with_capacity(add.id.len() + 128);
+    out.reserve(add.id.len() + add.source.len() + 128);
     out.push_str(r#"{"source":"#);
-    push_json_string(&mut out, add.source);
+    push_json_string(out, add.source);
     out.push_str(r#","uids":[{"id":"#);
-    push_json_string(&mut out, add.id);
+    push_json_string(out, add.id);
     out.push_str(r#","atype":3"#);
     if let Some(value) = partner(RtiPlace::UidFlat) {
         out.extend([r#","rtiPartner":"#, &value]);
@@ -53,14 +53,13 @@ pub(super) fn ours(add: &NewEid<'_>, provenance: bool) -> String {
     out.push_str("}]");
     if let Some(inserter) = add.inserter.filter(|_| provenance) {
         out.push_str(r#","inserter":"#);
-        push_json_string(&mut out, inserter);
+        push_json_string(out, inserter);
         out.push_str(r#","mm":3"#);
     }
     if let Some(value) = partner(RtiPlace::EidExt) {
         out.extend([r#","ext":{"rtiPartner":"#, &value, "}"]);
     }
     out.push('}');
-    out
 }
 
 /// Puts the new id over the only id of an entry, and `rtiPartner` where it belongs; everything else of the entry stays.

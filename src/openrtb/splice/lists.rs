@@ -2,7 +2,7 @@
 
 use std::hash::RandomState;
 
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use super::super::changes::Changes;
 use super::super::eid::{Digest, Eid, Eids, Place};
@@ -17,7 +17,6 @@ pub(super) struct Fates {
 }
 
 /// What becomes of one of them.
-#[expect(clippy::large_enum_variant, reason = "lives for one call; a box would cost an allocation")]
 pub(super) enum Fate {
     /// It stays as it is.
     Keep,
@@ -171,15 +170,17 @@ impl<'a> Lists<'a> {
         items
     }
 
-    /// Joins `user.ext.eids` to the items, which are those of `user.eids` or none. Entries are compared by digest
-    /// before they are compared as they are: each can be long, and every pair of them is looked at.
+    /// Joins `user.ext.eids` to the items, which are those of `user.eids` or none. Of long lists the entries are
+    /// compared by digest before they are compared as they are: every pair of them is looked at.
     fn join(&mut self, items: &mut Items) {
+        let few = items.len() * self.eids.entries(Place::Ext).len() <= FEW;
         let state = RandomState::new();
+        let digest = |eid: Eid<'_>| if few { Digest::default() } else { eid.digest(&state) };
         let theirs: SmallVec<[(Eid<'_>, Digest); 8]> =
-            self.eids.of(Place::User).take(items.len()).map(|eid| (eid, eid.digest(&state))).collect();
+            self.eids.of(Place::User).take(items.len()).map(|eid| (eid, digest(eid))).collect();
         self.groups = theirs.iter().map(|(_, digest)| digest.group).collect();
         for (index, eid) in self.eids.of(Place::Ext).enumerate() {
-            let digest = if theirs.is_empty() { Digest::default() } else { eid.digest(&state) };
+            let digest = digest(eid);
             let same = |(of, d): &(Eid<'_>, Digest)| d.whole == digest.whole && of.same_as(eid);
             let akin = |(of, d): &(Eid<'_>, Digest)| d.group == digest.group && of.groups_with(eid);
             if let Some(Item::Theirs { at: [_, ext], .. }) =
@@ -209,14 +210,14 @@ impl<'a> Lists<'a> {
         let array = self.member(place).filter(|member| member.kind == Kind::Array);
         match array.filter(|_| comes_first(place, items)) {
             Some(array) => Fate::Entries(self.in_place(place, array, items)),
-            None => Fate::Value(format!("[{}]", self.joined_text(place, items.iter()))),
+            None => Fate::Value(["[", &self.joined_text(place, items.iter()), "]"].concat()),
         }
     }
 
     fn in_place(&self, place: Place, array: Member, items: &Items) -> Changes {
         let text = self.request.body();
         let mut changes = Changes::default();
-        let mut stays = vec![false; self.eids.entries(place).len()];
+        let mut stays: SmallVec<[bool; 16]> = smallvec![false; self.eids.entries(place).len()];
         for index in items.iter().filter_map(|item| own(*item, place)) {
             if let Some(stays) = stays.get_mut(index) {
                 *stays = true;
@@ -237,7 +238,7 @@ impl<'a> Lists<'a> {
         if items.len() > survivors {
             let new = self.joined_text(place, items.iter().filter(|item| own(**item, place).is_none()));
             let container = Container { span: array.value, items: 0 };
-            changes.append(text, container, u32::from(survivors > 0), &new);
+            changes.append(text, container, u32::from(survivors > 0), new);
         }
         changes
     }
@@ -245,9 +246,12 @@ impl<'a> Lists<'a> {
     /// Puts the new id into an entry, or the new entry over one that has no id or several.
     fn swap(&self, changes: &mut Changes, place: Place, eid: Eid<'_>) {
         let Some(add) = self.add else { return };
-        match entry::swapped(self.request.body(), eid, &add) {
-            Some(swapped) => changes.extend(swapped),
-            None => changes.replace(eid.span(), self.ours(place)),
+        if let Some(swapped) = entry::swapped(self.request.body(), eid, &add) {
+            changes.extend(swapped);
+        } else {
+            let mut new = String::new();
+            self.push_ours(&mut new, place);
+            changes.replace(eid.span(), new);
         }
     }
 
@@ -277,7 +281,7 @@ impl<'a> Lists<'a> {
                     out.push_str(as_str(&self.grown(*item, eid).applied(self.request.body(), eid.span())));
                 }
                 (Some(eid), _) => self.push_swapped(&mut out, place, eid),
-                (None, _) => out.push_str(&self.ours(place)),
+                (None, _) => self.push_ours(&mut out, place),
             }
         }
         out
@@ -288,15 +292,17 @@ impl<'a> Lists<'a> {
         let text = self.request.body();
         match self.add.and_then(|add| entry::swapped(text, eid, &add)) {
             Some(swapped) => out.push_str(as_str(&swapped.applied(text, eid.span()))),
-            None => out.push_str(&self.ours(place)),
+            None => self.push_ours(out, place),
         }
     }
 
     /// The new entry. Its provenance is an addition of 2.6: a reader of 2.5 does not get it, unless it is to get
     /// the very list of `user.eids`.
-    fn ours(&self, place: Place) -> String {
+    fn push_ours(&self, out: &mut String, place: Place) {
         let provenance = place == Place::User || self.dialect == Dialect::Both;
-        self.add.map(|add| entry::ours(&add, provenance)).unwrap_or_default()
+        if let Some(add) = self.add {
+            entry::push_ours(out, &add, provenance);
+        }
     }
 
     /// The entry as this place spells it, else as the other does.
@@ -319,6 +325,9 @@ impl<'a> Lists<'a> {
         }
     }
 }
+
+/// So many comparisons cost less than a digest of every entry.
+const FEW: usize = 64;
 
 /// Whether the entries of this place come first among the items, in ascending order.
 fn comes_first(place: Place, items: &Items) -> bool {

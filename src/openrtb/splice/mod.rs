@@ -129,9 +129,9 @@ impl Plan {
         let (before, after) = changes.split_at_checked(at).unwrap_or_default();
         let mut out = SmallVec::new();
         let mut from = 0;
-        for Change { span, with } in before.iter().chain(&clock).chain(after) {
+        for Change { span, with } in before.iter().cloned().chain(clock).chain(after.iter().cloned()) {
             push(&mut out, slice(request.body(), from, span.start as usize));
-            push(&mut out, with.clone());
+            push(&mut out, with);
             from = span.end as usize;
         }
         push(&mut out, slice(request.body(), from, request.body().len()));
@@ -169,7 +169,7 @@ impl Draft<'_> {
         let layout = &self.request.layout;
         let Some(object) = layout.ext_object else {
             return match eids {
-                Fate::Value(list) => Some(format!(r#"{{"eids":{list}}}"#)),
+                Fate::Value(list) => Some([r#"{"eids":"#, &list, "}"].concat()),
                 _ => None,
             };
         };
@@ -186,16 +186,16 @@ impl Draft<'_> {
         let mut new: SmallVec<[String; 2]> = new.into_iter().collect();
         match (ext, layout.user_ext) {
             (Some(ext), Some(null)) => self.changes.replace(null.value, ext),
-            (Some(ext), None) => new.push(format!(r#""ext":{ext}"#)),
+            (Some(ext), None) => new.push([r#""ext":"#, &ext].concat()),
             (None, _) => {}
         }
         match (layout.user_object, layout.user) {
             (Some(object), _) => self.members(object, [gone, id, None], &new),
             (None, _) if new.is_empty() => {}
-            (None, Some(null)) => self.changes.replace(null.value, format!("{{{}}}", new.join(","))),
+            (None, Some(null)) => self.changes.replace(null.value, ["{", &new.join(","), "}"].concat()),
             (None, None) => {
-                let user = format!(r#""user":{{{}}}"#, new.join(","));
-                self.changes.append(self.text, layout.root, layout.root.items, &user);
+                let user = [r#""user":{"#, &new.join(","), "}"].concat();
+                self.changes.append(self.text, layout.root, layout.root.items, user);
             }
         }
     }
@@ -205,7 +205,7 @@ impl Draft<'_> {
         match (fate, member) {
             (Fate::Remove, member) => return (member, None),
             (Fate::Value(list), Some(member)) => self.changes.replace(member.value, list),
-            (Fate::Value(list), None) => return (None, Some(format!(r#""eids":{list}"#))),
+            (Fate::Value(list), None) => return (None, Some([r#""eids":"#, &list].concat())),
             (Fate::Entries(entries), _) => self.changes.extend(entries),
             (Fate::Keep, _) => {}
         }
@@ -219,7 +219,7 @@ impl Draft<'_> {
         let gone = u32::try_from(doomed.len()).unwrap_or(u32::MAX);
         self.changes.remove(self.text, doomed.iter().map(|member| (member.span, member.index)));
         if !new.is_empty() {
-            self.changes.append(self.text, object, object.items.saturating_sub(gone), &new.join(","));
+            self.changes.append(self.text, object, object.items.saturating_sub(gone), new.join(","));
         }
     }
 }
