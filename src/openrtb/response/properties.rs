@@ -128,7 +128,7 @@ fn check(cur: Option<&str>, replies: &[Body]) -> usize {
 #[test]
 fn what_the_oracle_accepts_is_there_verbatim_and_in_order() {
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
-        cases: 2_500,
+        cases: 1_000,
         failure_persistence: None,
         ..ProptestConfig::default()
     });
@@ -142,5 +142,5 @@ fn what_the_oracle_accepts_is_there_verbatim_and_in_order() {
         Ok(())
     });
     run.unwrap_or_else(|fault| panic!("{fault}"));
-    assert!(bidding.get() > 1_200, "only {} replies with bids were generated", bidding.get());
+    assert!(bidding.get() > 300, "only {} replies with bids were generated", bidding.get());
 }
