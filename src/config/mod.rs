@@ -124,7 +124,7 @@ fn resolve(main: &Source, included: &[Source], context: &Context<'_>) -> Option<
     let metrics_publishers = sections::metrics(&section("metrics"));
     let ssps = ssp::all(&tables, context);
     let publishers =
-        publisher::all(&tables, context, &ssps, publisher::Defaults { policy: &policy, has_operator });
+        publisher::all(&tables, context, &ssps, &publisher::Defaults { policy: &policy, has_operator });
     let debug = debug::allow(&section("debug"), &publishers);
     for (index, (source, table)) in tables.iter().enumerate() {
         reader::unknown_sections(context, source, table, index == 0);

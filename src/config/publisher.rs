@@ -78,7 +78,7 @@ pub(super) fn all<'a>(
     files: &'a [(&'a Source, DeTable<'a>)],
     context: &'a Context<'a>,
     ssps: &[ssp::Settings],
-    defaults: Defaults<'_>,
+    defaults: &Defaults<'_>,
 ) -> Vec<PublisherSettings> {
     let mut registry = Registry {
         has_operator: defaults.has_operator,

@@ -97,11 +97,10 @@ impl Vendors {
                 );
                 self.current.store(Arc::new(gvl));
             }
-            Ok(None) => {}
             Err(fault) if seen != before => {
                 tracing::error!(file = ?self.settings.path, %fault, "vendor list: the file is not taken, the last one stays");
             }
-            Err(_) => {}
+            Ok(None) | Err(_) => {}
         }
         seen
     }
