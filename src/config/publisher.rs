@@ -67,6 +67,7 @@ struct Registry<'a> {
 }
 
 /// What holds for a publisher that does not say otherwise.
+#[derive(Clone, Copy)]
 pub(super) struct Defaults<'a> {
     pub policy: &'a Policy,
     /// Whether there is an operator of UID2, and of EUID.

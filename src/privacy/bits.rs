@@ -17,7 +17,7 @@ impl<'a> Bits<'a> {
     /// `None` when a character is outside the base64url alphabet; padding is outside too.
     pub(super) fn new(text: &'a str) -> Option<Self> {
         let text = text.as_bytes();
-        text.iter().all(|&c| sextet(c).is_some()).then_some(Self { text, at: 0 })
+        text.iter().all(|&c| SEXTETS[usize::from(c)] != NONE).then_some(Self { text, at: 0 })
     }
 
     /// Position of the cursor, in bits from the start.
@@ -30,20 +30,17 @@ impl<'a> Bits<'a> {
         Self { text: self.text, at }
     }
 
-    /// The next `count` bits (at most 57) as a number; `None` past the end.
+    /// The next `count` bits (at most 54) as a number; `None` past the end.
     pub(super) fn take(&mut self, count: usize) -> Option<u64> {
-        let mut value = 0;
-        let mut left = count;
-        while left > 0 {
-            let (index, used) = (self.at / 6, self.at % 6);
-            let sextet = u64::from(self.text.get(index).copied().and_then(sextet)?);
-            let step = left.min(6 - used);
-            let chunk = (sextet >> (6 - used - step)) & ((1 << step) - 1);
-            value = (value << step) | chunk;
-            self.at += step;
-            left -= step;
-        }
-        Some(value)
+        let end = self.at.checked_add(count)?;
+        let last = end.div_ceil(6);
+        // Ten characters at most: 60 bits.
+        let window = self.text.get(self.at / 6..last)?.iter().fold(0, |bits, &c| {
+            let sextet = SEXTETS[usize::from(c)];
+            bits << 6 | u64::from(sextet & 63)
+        });
+        self.at = end;
+        Some(window >> (last * 6 - end) & ((1 << count) - 1))
     }
 
     /// The next `count` bits, at most 16.
@@ -78,15 +75,19 @@ impl<'a> Bits<'a> {
     }
 }
 
-const fn sextet(c: u8) -> Option<u8> {
-    match c {
-        b'A'..=b'Z' => Some(c - b'A'),
-        b'a'..=b'z' => Some(c - b'a' + 26),
-        b'0'..=b'9' => Some(c - b'0' + 52),
-        b'-' => Some(62),
-        b'_' => Some(63),
-        _ => None,
+/// The six bits of each character; [`NONE`] outside the alphabet. `Bits::new` has seen to it that no text holds one.
+static SEXTETS: [u8; 256] = sextets();
+const NONE: u8 = u8::MAX;
+
+const fn sextets() -> [u8; 256] {
+    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut table = [NONE; 256];
+    let mut value = 0;
+    while value < 64 {
+        table[alphabet[value as usize] as usize] = value;
+        value += 1;
     }
+    table
 }
 
 #[cfg(test)]
@@ -101,6 +102,10 @@ mod tests {
         assert_eq!(bits.take(8), Some(0b0000_0100));
         assert_eq!(bits.peek(18, 12), Some(0b0000_0100_1100));
         assert_eq!(bits.position(), 14);
+        // The longest field at the worst place: ten characters.
+        let text = "_AAAAAAAA_";
+        assert_eq!(Bits::new(text).unwrap().peek(5, 54), Some((1 << 53) | 0b1_1111));
+        assert_eq!(Bits::new(text).unwrap().peek(6, 54), Some(0b11_1111));
     }
 
     #[test]

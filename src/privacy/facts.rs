@@ -2,7 +2,7 @@
 
 use super::country::{alpha3, is_european};
 use super::gpp::Gpp;
-use super::gvl::{Gvl, TRADE_DESK};
+use super::gvl::{Declared, Gvl, TRADE_DESK};
 use super::policy::{Policy, Rules};
 use super::signals::{Places, Regime, Signals};
 use super::tcf::TcString;
@@ -186,32 +186,50 @@ fn reliable(text: &str) -> Option<TcString<'_>> {
 
 /// Row 6 for The Trade Desk: its purposes each on a basis, its own consent, and the user was shown it.
 fn suffices(tc: &TcString<'_>, gvl: &Gvl) -> bool {
-    tc.vendor_consent(TRADE_DESK)
+    let vendor = Vendor::of(tc, gvl, TRADE_DESK);
+    vendor.consent
         && tc.disclosed(TRADE_DESK) != Some(false)
-        && [1, 3, 4, 2, 7, 10].into_iter().all(|purpose| has_basis(tc, gvl, purpose, TRADE_DESK))
+        && [1, 3, 4, 2, 7, 10].into_iter().all(|purpose| vendor.has_basis(purpose))
 }
 
 /// Whether every TC string lets an SSP have an identity: vendor consent, and a basis for purpose 2.
-pub(super) fn ssp_allowed(signals: &Signals<'_>, gvl: &Gvl, vendor: u16) -> bool {
+pub(super) fn ssp_allowed(signals: &Signals<'_>, gvl: &Gvl, id: u16) -> bool {
     let gpp = distinct(&signals.gpp).map(Gpp::parse).collect::<Strings<_>>();
     let mut strings = tc_strings(signals, &gpp).peekable();
-    strings.peek().is_some()
-        && strings.all(|text| {
-            reliable(text).is_some_and(|tc| tc.vendor_consent(vendor) && has_basis(&tc, gvl, 2, vendor))
-        })
+    let allows = |tc: TcString<'_>| {
+        let vendor = Vendor::of(&tc, gvl, id);
+        vendor.consent && vendor.has_basis(2)
+    };
+    strings.peek().is_some() && strings.all(|text| reliable(text).is_some_and(allows))
 }
 
-/// Consent or legitimate interest for one purpose and vendor, as declared and as the publisher restricts it.
-fn has_basis(tc: &TcString<'_>, gvl: &Gvl, purpose: u8, vendor: u16) -> bool {
-    let restriction = tc.restriction(purpose, vendor);
-    let declared = gvl.declared(vendor);
-    let consent = !restriction.interest_only
-        && declared.is_none_or(|d| d.consent.has(purpose) || d.flexible.has(purpose))
-        && tc.purpose_consent(purpose)
-        && tc.vendor_consent(vendor);
-    let interest = !restriction.consent_only
-        && declared.is_none_or(|d| d.interest.has(purpose) || d.flexible.has(purpose))
-        && tc.purpose_interest(purpose)
-        && tc.vendor_interest(vendor);
-    !restriction.forbidden && (consent || interest)
+/// One vendor in one TC string; its bits are looked up once, because a list of ranges has to be walked for each.
+struct Vendor<'a> {
+    tc: &'a TcString<'a>,
+    id: u16,
+    consent: bool,
+    interest: bool,
+    declared: Option<Declared>,
+}
+
+impl<'a> Vendor<'a> {
+    fn of(tc: &'a TcString<'a>, gvl: &Gvl, id: u16) -> Self {
+        let (consent, interest) = (tc.vendor_consent(id), tc.vendor_interest(id));
+        Self { tc, id, consent, interest, declared: gvl.declared(id) }
+    }
+
+    /// Consent or legitimate interest for one purpose, as declared and as the publisher restricts it.
+    fn has_basis(&self, purpose: u8) -> bool {
+        let restriction = self.tc.restriction(purpose, self.id);
+        let declared = self.declared;
+        let consent = !restriction.interest_only
+            && declared.is_none_or(|d| d.consent.has(purpose) || d.flexible.has(purpose))
+            && self.tc.purpose_consent(purpose)
+            && self.consent;
+        let interest = !restriction.consent_only
+            && declared.is_none_or(|d| d.interest.has(purpose) || d.flexible.has(purpose))
+            && self.tc.purpose_interest(purpose)
+            && self.interest;
+        !restriction.forbidden && (consent || interest)
+    }
 }

@@ -4,6 +4,11 @@
 //! one. Every string comes from a stranger: readers work in constant memory, refuse what does not add up, and where a
 //! signal is unclear nothing is added.
 //!
+//! No answer is remembered by its string. Measured with `benches/privacy.rs` on one core: to judge by a typical TC string of
+//! 440 characters takes 0.3 µs (bit field) to 1.1 µs (34 ranges a list), by a GPP string of 34 to 507 characters 0.2 to
+//! 0.45 µs; a hit in a map keyed by the whole string takes 0.1 µs, a miss both and a copy of a stranger's string. What a
+//! memo could save at best is under a microsecond, and only where strings repeat.
+//!
 //! Not here: reading the signals out of a request (`openrtb`), and writing any of them. A consent string is passed on as it came.
 
 mod bits;

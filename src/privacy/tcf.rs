@@ -177,7 +177,10 @@ impl<'a> VendorList<'a> {
         }
         match self.ranges {
             None => self.start.peek(self.start.position() + usize::from(vendor) - 1, 1) == Some(1),
-            Some(count) => ranges_hold(&mut self.start.clone(), count, vendor),
+            Some(count) => {
+                let mut cursor = self.start;
+                (0..count).map_while(|_| read_range(&mut cursor).ok()).any(|(a, b)| (a..=b).contains(&vendor))
+            }
         }
     }
 }
