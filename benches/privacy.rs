@@ -16,12 +16,12 @@ use uid2_gateway::privacy::{Gvl, Policy, Regime, Rules, Signals, judge, judge_le
 const REMEMBERED: usize = 4096;
 
 const TC: [(&str, &str); 2] = [
-    ("bit field", include_str!("../fixtures/privacy/tcf/typical-bit-field")),
-    ("ranges", include_str!("../fixtures/privacy/tcf/typical-ranges")),
+    ("bit field", include_str!("../fuzz/seeds/tcf/typical-bit-field")),
+    ("ranges", include_str!("../fuzz/seeds/tcf/typical-ranges")),
 ];
 const GPP: [(&str, &str); 2] = [
-    ("two US sections", include_str!("../fixtures/privacy/gpp/typical-us")),
-    ("TCF, US Privacy and four states", include_str!("../fixtures/privacy/gpp/typical-eu-and-us")),
+    ("two US sections", include_str!("../fuzz/seeds/gpp/typical-us")),
+    ("TCF, US Privacy and four states", include_str!("../fuzz/seeds/gpp/typical-eu-and-us")),
 ];
 
 fn tc(c: &mut Criterion) {

@@ -1,17 +1,19 @@
 //! Invariant: reading a GPP string never panics and gives the sections that a naive reader of bits gives; GPC in a
 //! subsection always counts; and a section less never lets through less, whatever the sections hold.
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
 use std::borrow::Cow;
 
-use libfuzzer_sys::fuzz_target;
 use uid2_gateway::privacy::gpp::Gpp;
 use uid2_gateway::privacy::us_section::UsSection;
 use uid2_gateway::privacy::{Gvl, MAX_TEXT, Policy, Regime, Rules, Signals, Verdict, judge};
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-fuzz_target!(|data: &[u8]| {
+#[cfg(not(test))]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| check(data));
+
+pub(crate) fn check(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let read = Gpp::parse(text).ok().map(|gpp| gpp.sections().collect::<Vec<_>>());
     let naive = if text.len() > MAX_TEXT { None } else { naive(text) };
@@ -24,7 +26,10 @@ fuzz_target!(|data: &[u8]| {
     }
     if injects(text, &[]) {
         for (id, _) in sections.iter().filter(|(id, _)| *id != 2) {
-            assert!(injects(text, &[i32::from(*id)]), "section {id} alone stopped what all of them let through");
+            assert!(
+                injects(text, &[i32::from(*id)]),
+                "section {id} alone stopped what all of them let through"
+            );
         }
     }
     // Nor does a place more: an opt-out in the other place counts, whatever stands in this one.
@@ -33,7 +38,7 @@ fuzz_target!(|data: &[u8]| {
         let places = [Some(Cow::Borrowed(text)), Some(Cow::Borrowed(other))];
         assert!(!matches!(verdict(Signals { gpp: places, ..outside_gdpr() }), Verdict::Inject(_)));
     }
-});
+}
 
 fn outside_gdpr<'a>() -> Signals<'a> {
     Signals { gdpr: Some(false), ..Signals::default() }

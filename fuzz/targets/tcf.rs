@@ -1,18 +1,20 @@
 //! Invariant: reading a TC string never panics and looks at no more than its limit; it accepts what a naive reader of bits
 //! accepts, and says the same of every purpose, vendor and restriction; and taking consent away never makes an EUID
 //! possible that was not.
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use libfuzzer_sys::fuzz_target;
 use uid2_gateway::privacy::tcf::{Restriction, TcString};
 use uid2_gateway::privacy::{Gvl, MAX_TEXT, Policy, Regime, Rules, Signals, Verdict, judge, judge_leg};
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-fuzz_target!(|data: &[u8]| {
+#[cfg(not(test))]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| check(data));
+
+pub(crate) fn check(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let read = TcString::parse(text);
     let naive = if text.len() > MAX_TEXT { None } else { Naive::read(text) };
@@ -37,11 +39,12 @@ fuzz_target!(|data: &[u8]| {
     // One purpose less: neither for the user nor for one SSP may that open anything.
     let weaker = without_purpose(text, usize::from(data[data.len() - 1]) % 24);
     assert!(!allows(&weaker) || allows(text), "less consent allowed more");
-});
+}
 
 /// Whether an EUID may go to vendor 76 on the word of this string.
 fn allows(text: &str) -> bool {
-    let signals = Signals { gdpr: Some(true), tc_strings: [Some(Cow::Borrowed(text)), None], ..Signals::default() };
+    let signals =
+        Signals { gdpr: Some(true), tc_strings: [Some(Cow::Borrowed(text)), None], ..Signals::default() };
     let (policy, gvl) = (Policy::default(), Gvl::default());
     let rules = Rules { policy: &policy, gvl: &gvl };
     let verdict = judge(&signals, rules, Regime::Euid);

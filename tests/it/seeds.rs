@@ -7,12 +7,16 @@ use std::path::Path;
 mod cookie;
 #[path = "../../fuzz/targets/envelope.rs"]
 mod envelope;
+#[path = "../../fuzz/targets/gpp.rs"]
+mod gpp;
 #[path = "../../fuzz/targets/merge.rs"]
 mod merge;
 #[path = "../../fuzz/targets/scan.rs"]
 mod scan;
 #[path = "../../fuzz/targets/splice.rs"]
 mod splice;
+#[path = "../../fuzz/targets/tcf.rs"]
+mod tcf;
 
 /// Seeds per target, and bytes of each: kept small, so that they can be read and run.
 const MOST: usize = 40;
@@ -54,4 +58,14 @@ fn envelope_seeds() {
 #[test]
 fn cookie_seeds() {
     replay("cookie", cookie::check);
+}
+
+#[test]
+fn tcf_seeds() {
+    replay("tcf", tcf::check);
+}
+
+#[test]
+fn gpp_seeds() {
+    replay("gpp", gpp::check);
 }
