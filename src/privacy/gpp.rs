@@ -93,16 +93,16 @@ impl<'a> Ids<'a> {
 fn fibonacci(bits: &mut Bits<'_>) -> Option<u32> {
     let (mut term, mut following) = (1_u32, 2_u32);
     let (mut sum, mut last_was_one) = (0_u32, false);
-    while u16::try_from(term).is_ok() {
+    loop {
         let one = bits.flag()?;
         if one && last_was_one {
             return Some(sum);
         }
+        u16::try_from(term).ok()?;
         sum += if one { term } else { 0 };
         last_was_one = one;
         (term, following) = (following, term + following);
     }
-    None
 }
 
 #[cfg(test)]
@@ -170,6 +170,11 @@ mod tests {
         let mut bits = BitWriter::default();
         bits.put(3, 6).put(1, 6).put(1, 12).put(0, 1).put(0, 200).put(0b11, 2);
         assert_eq!(ids(&(bits.text() + "~a")), Err(BrokenHeader));
+    }
+
+    #[test]
+    fn the_largest_ids_are_read() {
+        assert_eq!(ids(include_str!("../../fixtures/privacy/gpp/large-id")), Ok(vec![48_960]));
     }
 
     #[test]

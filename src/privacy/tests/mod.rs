@@ -1,6 +1,7 @@
 //! The policy as a whole: every row for both identities, and hostile input.
 
 mod hostile;
+mod legs;
 mod rows;
 mod tcf;
 
