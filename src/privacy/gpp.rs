@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn the_largest_ids_are_read() {
-        assert_eq!(ids(include_str!("../../fixtures/privacy/gpp/large-id")), Ok(vec![48_960]));
+        assert_eq!(ids(include_str!("../../fuzz/seeds/gpp/large-id")), Ok(vec![48_960]));
     }
 
     #[test]
