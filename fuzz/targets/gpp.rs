@@ -36,7 +36,7 @@ pub(crate) fn check(data: &[u8]) {
     let opted_out = ["DBABTA~1YYN", "DBABL~BAAEAAAAAAA"];
     for other in opted_out {
         let places = [Some(Cow::Borrowed(text)), Some(Cow::Borrowed(other))];
-        assert!(!matches!(verdict(Signals { gpp: places, ..outside_gdpr() }), Verdict::Inject(_)));
+        assert!(!matches!(verdict(&Signals { gpp: places, ..outside_gdpr() }), Verdict::Inject(_)));
     }
 }
 
@@ -46,12 +46,12 @@ fn outside_gdpr<'a>() -> Signals<'a> {
 
 fn injects(text: &str, gpp_sid: &[i32]) -> bool {
     let gpp = [Some(Cow::Borrowed(text)), None];
-    matches!(verdict(Signals { gpp, gpp_sid, ..outside_gdpr() }), Verdict::Inject(_))
+    matches!(verdict(&Signals { gpp, gpp_sid, ..outside_gdpr() }), Verdict::Inject(_))
 }
 
-fn verdict(signals: Signals<'_>) -> Verdict {
+fn verdict(signals: &Signals<'_>) -> Verdict {
     let (policy, gvl) = (Policy::default(), Gvl::default());
-    judge(&signals, Rules { policy: &policy, gvl: &gvl }, Regime::Uid2)
+    judge(signals, Rules { policy: &policy, gvl: &gvl }, Regime::Uid2)
 }
 
 /// All ids of the header, then the sections beside them.

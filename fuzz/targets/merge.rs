@@ -4,7 +4,7 @@
 #![cfg_attr(not(test), no_main)]
 
 #[path = "../../src/openrtb/response/oracle.rs"]
-mod oracle;
+pub(crate) mod oracle;
 
 use std::borrow::Cow;
 

@@ -61,12 +61,15 @@ fn without_purpose(text: &str, purpose: usize) -> String {
     String::from_utf8(bytes).expect("ASCII for ASCII")
 }
 
+/// First and last vendor of each.
+type Ranges = Vec<(u16, u16)>;
+
 /// Sets instead of scans.
 struct Naive {
     core: Vec<bool>,
     consents: BTreeSet<u16>,
     interests: BTreeSet<u16>,
-    restrictions: Vec<(u64, u64, Vec<(u16, u16)>)>,
+    restrictions: Vec<(u64, u64, Ranges)>,
     disclosed: Option<BTreeSet<u16>>,
 }
 
@@ -137,7 +140,7 @@ fn vendors(bits: &[bool], at: &mut usize) -> Option<BTreeSet<u16>> {
     inside.then(|| ranges.into_iter().flat_map(|(start, end)| start..=end).collect())
 }
 
-fn ranges(bits: &[bool], at: &mut usize) -> Option<Vec<(u16, u16)>> {
+fn ranges(bits: &[bool], at: &mut usize) -> Option<Ranges> {
     let mut ranges = Vec::new();
     for _ in 0..number(bits, at, 12)? {
         let is_range = number(bits, at, 1)? == 1;

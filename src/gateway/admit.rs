@@ -71,6 +71,7 @@ pub struct Peer {
 
 /// A request that will be forwarded.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each asked for by another stage")]
 pub(super) struct Admitted {
     pub publisher: Arc<Publisher>,
     pub request: BidRequest,

@@ -62,9 +62,10 @@ pub(super) fn knows<'a>(
             }
         }
     }
-    let (result, refused) = match decision.result.sends() && unconsented.is_some() {
-        true => (ResultLabel::Denied, Some(Reason::TcfPurpose)),
-        false => outcome(admitted, decision, settings, &strip),
+    let (result, refused) = if decision.result.sends() && unconsented.is_some() {
+        (ResultLabel::Denied, Some(Reason::TcfPurpose))
+    } else {
+        outcome(admitted, decision, settings, &strip)
     };
     let token = decision.token.is_some() && matches!(result, ResultLabel::Injected | ResultLabel::Replaced);
     Knows { token, strip, result, refused, narrowed }

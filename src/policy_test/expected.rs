@@ -147,12 +147,8 @@ impl Leg {
             };
             return Some((place(lists.user.as_ref(), true), place(lists.ext.as_ref(), false)));
         }
-        let mut all: Vec<String> = Vec::new();
-        for raw in lists.user.iter().chain(&lists.ext).flat_map(|entries| kept(entries)) {
-            if !all.contains(&raw) {
-                all.push(raw);
-            }
-        }
+        let place = |entries: &Option<Vec<Entry>>| entries.as_deref().map(&kept).unwrap_or_default();
+        let mut all = united(place(&lists.user), place(&lists.ext));
         all.extend(new.map(str::to_owned));
         let all = Some(all).filter(|all| !all.is_empty());
         Some(match dialect {
@@ -160,6 +156,46 @@ impl Leg {
             "2.6" => (all, None),
             _ => (all.clone(), all),
         })
+    }
+}
+
+/// Both lists as one: an entry that stands in both is there once, and one of the same source that says nothing else
+/// gives its uids to the first (OpenRTB 2.6, an EID object per source).
+fn united(mut all: Vec<String>, more: Vec<String>) -> Vec<String> {
+    let first = all.len();
+    for raw in more.into_iter().filter(|raw| !all[..first].contains(raw)).collect::<Vec<_>>() {
+        let same =
+            |there: &&mut String| Bare::of(there).zip(Bare::of(&raw)).is_some_and(|(a, b)| a.is_of(&b));
+        match all[..first].iter_mut().find(same) {
+            Some(there) => there.insert_str(there.len() - "]}".len(), &Bare::uids_of(&raw)),
+            None => all.push(raw),
+        }
+    }
+    all
+}
+
+/// An entry with nothing but a source and its uids.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bare<'a> {
+    source: String,
+    #[serde(borrow)]
+    uids: Vec<&'a serde_json::value::RawValue>,
+}
+
+impl<'a> Bare<'a> {
+    fn of(raw: &'a str) -> Option<Self> {
+        serde_json::from_str(raw).ok()
+    }
+
+    fn is_of(&self, other: &Bare<'_>) -> bool {
+        self.source.eq_ignore_ascii_case(&other.source)
+    }
+
+    /// Its uids, each after a comma.
+    fn uids_of(raw: &str) -> String {
+        let uids = Bare::of(raw).map(|entry| entry.uids).unwrap_or_default();
+        uids.iter().flat_map(|uid| [",", uid.get()]).collect()
     }
 }
 

@@ -1,18 +1,15 @@
 //! Whatever order SSPs answer in, the merged answer is the same, and holds what the oracle accepts, verbatim, in the order
 //! in which the SSPs are configured: over sockets, through the real fan-out.
 
-#[path = "../../src/openrtb/response/oracle.rs"]
-mod oracle;
-
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use tokio::sync::watch;
 
+use crate::seeds::merge::oracle::{Case, Verdict, expected};
 use crate::support::scripted_ssp::{Script, ScriptedSsp};
 use crate::support::stack::{AUTH, Plan, Stack};
-use oracle::{Case, Verdict, expected};
 
 const REQUEST: &str =
     r#"{"id":"r\u002d1","imp":[{"id":"1"},{"id":"2"}],"device":{"geo":{"country":"USA"}},"tmax":5000}"#;

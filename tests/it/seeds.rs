@@ -10,7 +10,7 @@ mod envelope;
 #[path = "../../fuzz/targets/gpp.rs"]
 mod gpp;
 #[path = "../../fuzz/targets/merge.rs"]
-mod merge;
+pub(crate) mod merge;
 #[path = "../../fuzz/targets/scan.rs"]
 mod scan;
 #[path = "../../fuzz/targets/splice.rs"]

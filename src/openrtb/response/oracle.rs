@@ -11,7 +11,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// A request and the replies to it.
-pub(super) struct Case<'a> {
+pub(crate) struct Case<'a> {
     /// The request's `id`, with its quotes.
     pub id_raw: &'a str,
     /// The ids of its imps.
@@ -24,7 +24,7 @@ pub(super) struct Case<'a> {
 
 /// What a reply is worth.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// Bids taken and bids refused.
     Bid(usize, usize),
     /// Readable, without bids.
@@ -34,7 +34,7 @@ pub(super) enum Verdict {
 }
 
 /// What must come out.
-pub(super) struct Expected {
+pub(crate) struct Expected {
     /// One per reply.
     pub verdicts: Vec<Verdict>,
     id_raw: String,
@@ -60,7 +60,7 @@ struct Seat {
 const DEEPEST: usize = 64;
 
 /// What must come of a case.
-pub(super) fn expected(case: &Case<'_>) -> Expected {
+pub(crate) fn expected(case: &Case<'_>) -> Expected {
     let mut bidding = Vec::new();
     let mut verdicts = Vec::new();
     for body in case.replies {
@@ -73,7 +73,7 @@ pub(super) fn expected(case: &Case<'_>) -> Expected {
 
 impl Expected {
     /// Panics unless `body` is what must come out.
-    pub(super) fn holds(&self, body: Option<&[u8]>) {
+    pub(crate) fn holds(&self, body: Option<&[u8]>) {
         let Some(body) = body else { return assert!(self.bidding.is_empty(), "bids were lost") };
         assert!(!self.bidding.is_empty(), "an answer out of nothing");
         let root = Members::of(std::str::from_utf8(body).expect("UTF-8")).expect("the answer is an object");

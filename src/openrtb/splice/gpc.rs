@@ -24,11 +24,11 @@ pub(super) fn fill(request: &BidRequest, changes: &mut Changes) {
     } else if let Some(null) = null(regs.ext) {
         changes.replace(null, format!("{{{MEMBER}}}"));
     } else if let Some(object) = regs.object {
-        changes.append(body, object, object.items, &format!(r#""ext":{{{MEMBER}}}"#));
+        changes.append(body, object, object.items, format!(r#""ext":{{{MEMBER}}}"#));
     } else if let Some(null) = null(regs.member) {
         changes.replace(null, format!(r#"{{"ext":{{{MEMBER}}}}}"#));
     } else {
-        changes.append(body, root, root.items, &format!(r#""regs":{{"ext":{{{MEMBER}}}}}"#));
+        changes.append(body, root, root.items, format!(r#""regs":{{"ext":{{{MEMBER}}}}}"#));
     }
 }
 
