@@ -9,10 +9,11 @@ use http::HeaderMap;
 use smallvec::SmallVec;
 
 use super::admit::{Admitted, admit};
-use super::decision::{Decision, ResultLabel, decide};
+use super::decision::{Decision, decide};
 use super::directory::{Publisher, UserIdFrom};
 use super::inject::{OutgoingLeg, inject};
 use super::outcome::Reject;
+use super::reason::ResultLabel;
 use super::{Caller, Gateway, Inbound, headers, signals};
 use crate::privacy::{Rules, Verdict, judge_by_row};
 use crate::ssp::Settings;

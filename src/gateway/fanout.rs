@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 
 use super::Leg;
-use super::decision::ResultLabel;
 use super::inject::{Call, Outgoing, OutgoingLeg};
+use super::reason::ResultLabel;
 use crate::openrtb::response::ReplyVerdict;
 use crate::ssp::{SspOutcome, SspReply};
 use crate::time::Clock;

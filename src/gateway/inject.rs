@@ -5,8 +5,9 @@ use std::time::Duration;
 use http::HeaderMap;
 
 use super::admit::Admitted;
-use super::decision::{Decision, Reason, ResultLabel};
+use super::decision::Decision;
 use super::leg::{Knows, Narrowed, Removal, knows};
+use super::reason::{Reason, ResultLabel};
 use super::{Leg, whole_millis};
 use crate::net::body::Segments;
 use crate::openrtb::{self, Dialect, Edit, NewEid, Plan, RtiPartner, RtiPlace};

@@ -4,7 +4,9 @@
 use smallvec::SmallVec;
 
 use super::admit::Admitted;
-use super::decision::{Decision, Reason, ResultLabel, both, strip_of};
+use super::decision::Decision;
+use super::reason::{Reason, ResultLabel};
+use super::removal::{both, strip_of};
 use crate::openrtb::{EidPermissions, Forbidden, Strip};
 use crate::ssp::{EnvironmentRule, PermissionMode, Settings};
 use crate::uid2::{Environment, Scope};

@@ -6,10 +6,11 @@ use std::time::Duration;
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
 
 use super::admit::Admitted;
-use super::decision::{Decision, Reason, ResultLabel};
+use super::decision::Decision;
 use super::directory::Hint;
 use super::inject::Outgoing;
 use super::outcome::{Outcome, Reject};
+use super::reason::{Reason, ResultLabel};
 use crate::openrtb::guard::Spot;
 use crate::telemetry::{Registry, RegistryError, buckets};
 use crate::uid2::Scope;

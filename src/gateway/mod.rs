@@ -20,6 +20,8 @@ mod leg;
 mod metrics;
 mod nobid;
 mod outcome;
+mod reason;
+mod removal;
 mod signals;
 mod vendors;
 
@@ -37,7 +39,7 @@ use crate::time::Clock;
 
 pub use admit::{Caller, Inbound, Peer};
 pub use debug::DebugAllow;
-pub use decision::{Decision, Reason, ResultLabel, denial_label};
+pub use decision::Decision;
 pub use directory::{
     DiiGuard, Directory, DirectoryError, Hint, KeyDigest, Match, Mode, Publisher, PublisherSettings,
     UserIdFrom,
@@ -46,6 +48,7 @@ pub use explain::{Brought, ExplainedCall, ExplainedLeg, Explanation, Found};
 pub use headers::bearer;
 pub use metrics::{Labels, Metrics, OutcomeLabel};
 pub use outcome::{Answer as OutcomeAnswer, Outcome, Reject, RejectKind};
+pub use reason::{Reason, ResultLabel, denial_label};
 pub use signals::{LoginPrivacy, regime};
 pub use vendors::{VendorFault, VendorSettings, Vendors};
 

@@ -107,7 +107,7 @@ fn status_code(replied: &Replied) -> i32 {
 mod tests {
     use std::time::Duration;
 
-    use super::super::decision::ResultLabel;
+    use super::super::reason::ResultLabel;
     use super::*;
     use crate::ssp::SspReply;
 
