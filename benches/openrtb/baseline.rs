@@ -83,7 +83,7 @@ pub(super) fn simd(body: &[u8]) -> Option<Vec<u8>> {
     let mut tree = simd_json::to_owned_value(&mut text).ok()?;
     let eids = json!([{"source": "uidapi.com", "uids": [{"id": TOKEN, "atype": 3}]}]);
     tree.insert("tmax", 123_u64).ok()?;
-    match tree.get_mut("user") {
+    match tree.get_mut("user").filter(|user| user.is_object()) {
         Some(user) => drop(user.insert("eids", eids).ok()?),
         None => drop(tree.insert("user", json!({"eids": eids})).ok()?),
     }

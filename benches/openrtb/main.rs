@@ -55,7 +55,11 @@ fn openrtb(c: &mut Criterion) {
         let mut group = c.benchmark_group(format!("{name} ({} B)", body.len()));
         group.throughput(Throughput::Bytes(body.len() as u64));
         let mut row = |name: &str, work: &dyn Fn(&Bytes) -> bool| {
-            assert!(work(&body), "{name}");
+            if !work(&body) {
+                // simd-json cannot hold the long integers of the pretty request: no row, rather than a wrong one.
+                assert!(name.starts_with("simd-json"), "{name}");
+                return;
+            }
             group.bench_function(name, |b| b.iter(|| work(black_box(&body))));
         };
         row("scan", &|body| BidRequest::parse(body.clone(), &Limits::default()).is_ok());
