@@ -112,8 +112,11 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The string value of a member of the object it stands at.
+    /// The string value of a member of the object it stands at; anything else has none.
     pub(super) fn member(mut self, name: &str) -> Option<Text> {
+        if self.peek() != b'{' {
+            return None;
+        }
         self.open();
         while self.next() {
             let key = self.key();

@@ -29,7 +29,7 @@ pub(super) struct Entry {
     pub source: Option<Text>,
     /// `inserter`, `matcher`, `mm`, as written.
     provenance: [Option<Span>; 3],
-    /// It has source and a list of uids, and besides at most provenance.
+    /// See [`Eid::is_bare`].
     bare: bool,
     /// How many uids, readable or not.
     pub uids: u32,
@@ -294,11 +294,16 @@ impl<'a> Eid<'a> {
         Digest { whole: hasher.finish(), group }
     }
 
+    /// Whether it has source and a list of uids, and besides at most provenance.
+    pub(super) fn is_bare(self) -> bool {
+        self.entry.bare
+    }
+
     /// Two entries that are one but for their uids: source, inserter, matcher and mm are equal, and neither says
     /// anything else.
     pub(super) fn groups_with(self, other: Self) -> bool {
-        self.entry.bare
-            && other.entry.bare
+        self.is_bare()
+            && other.is_bare()
             && self.provenance() == other.provenance()
             && match (self.source(), other.source()) {
                 (Some(mine), Some(theirs)) => mine.eq_ignore_ascii_case(&theirs),

@@ -179,20 +179,32 @@ impl<'a> Lists<'a> {
         let theirs: SmallVec<[(Eid<'_>, Digest); 8]> =
             self.eids.of(Place::User).take(items.len()).map(|eid| (eid, digest(eid))).collect();
         self.groups = theirs.iter().map(|(_, digest)| digest.group).collect();
+        let mut others: SmallVec<[(usize, Eid<'_>, u64); 8]> = SmallVec::new();
         for (index, eid) in self.eids.of(Place::Ext).enumerate() {
             let digest = digest(eid);
             let same = |(of, d): &(Eid<'_>, Digest)| d.whole == digest.whole && of.same_as(eid);
-            let akin = |(of, d): &(Eid<'_>, Digest)| d.group == digest.group && of.groups_with(eid);
-            if let Some(Item::Theirs { at: [_, ext], .. }) =
-                theirs.iter().position(same).and_then(|at| items.get_mut(at))
-            {
-                ext.get_or_insert(index);
-            } else if let Some(into) = theirs.iter().position(akin) {
-                self.merged.push((into, index));
-            } else {
-                items.push(Item::Theirs { at: [None, Some(index)], swap: false });
+            match theirs.iter().position(same).and_then(|at| items.get_mut(at)) {
+                Some(Item::Theirs { at: [_, ext], .. }) => {
+                    ext.get_or_insert(index);
+                }
+                _ => others.push((index, eid, digest.group)),
             }
         }
+        for (index, eid, group) in others {
+            let akin = |(item, (of, d)): (&Item, &(Eid<'_>, Digest))| {
+                d.group == group && of.groups_with(eid) && self.takes_uids(*item)
+            };
+            match items.iter().zip(&theirs).position(akin) {
+                Some(into) => self.merged.push((into, index)),
+                None => items.push(Item::Theirs { at: [None, Some(index)], swap: false }),
+            }
+        }
+    }
+
+    /// Whether the uids of another entry would be at home in this one also as `user.ext.eids` spells it: there it may
+    /// have no list of uids, or say more of them.
+    fn takes_uids(&self, item: Item) -> bool {
+        own(item, Place::Ext).and_then(|index| self.eids.nth(Place::Ext, index)).is_none_or(Eid::is_bare)
     }
 
     fn removed(&self, place: Place) -> Fate {

@@ -93,6 +93,11 @@ fn entries_of_one_source_and_provenance_become_one() {
                 r#","user":{"eids":[{"source":"a","uids":[{"id":"1"},{"id":"2"}]}],"ext":{"eids":[{"source":"a","uids":[{"id":"2"}]}]}}"#,
                 r#","user":{"eids":[{"source":"a","uids":[{"id":"1"},{"id":"2"}]},OURS],"ext":{}}"#,
             ),
+            // What is no uid has no id, not even that of the next one.
+            (
+                r#","user":{"eids":[{"source":"a","uids":[{"id":"1"}]}],"ext":{"eids":[{"source":"a","uids":[0,{"id":"1"},"x",[{"id":"1"}],{"id":"2"}]}]}}"#,
+                r#","user":{"eids":[{"source":"a","uids":[{"id":"1"},0,"x",[{"id":"1"}],{"id":"2"}]},OURS],"ext":{}}"#,
+            ),
             // Anything else said sets them apart.
             (
                 r#","user":{"eids":[{"source":"a","uids":[{"id":"1"}]}],"ext":{"eids":[{"source":"a","uids":[{"id":"2"}],"ext":{}},{"source":"a","mm":1,"uids":[{"id":"2"}]}]}}"#,
@@ -108,6 +113,25 @@ fn entries_of_one_source_and_provenance_become_one() {
     let replace = Edit { add: Some(NewEid { source: "a", replace: true, ..add() }), ..adding(Dialect::V26) };
     let after = r#","user":{"ext":{},"eids":[{"source":"a","uids":[{"id":"T/k+n=="}]},1]}"#;
     check(&replace, &[(before, after)]);
+}
+
+/// An entry that was in both places takes over no uids if it has no list of them in one, or says more there.
+#[test]
+fn no_uid_gets_lost_in_another_spelling_or_under_words_about_others() {
+    let plain = r#"{"source":"a","uids":[]}"#;
+    let more = r#"{"source":"a","uids":[{"id":"1"}]}"#;
+    for spelling in [r#"{"source":"a","uids":null}"#, r#"{"source":"a","uids":[],"ext":{"x":1}}"#] {
+        for ext in [format!("{spelling},{more}"), format!("{more},{spelling}")] {
+            let before = format!(r#","user":{{"eids":[{plain}],"ext":{{"eids":[{ext}]}}}}"#);
+            let v26 = format!(r#","user":{{"eids":[{plain},{more},OURS],"ext":{{}}}}"#);
+            check(&adding(Dialect::V26), &[(&before, &v26)]);
+            let v25 = format!(r#","user":{{"ext":{{"eids":[{spelling},{more},OURS]}}}}"#);
+            check(&adding(Dialect::V25), &[(&before, &v25)]);
+        }
+        let second = format!(r#","user":{{"eids":[{plain},{plain}],"ext":{{"eids":[{spelling},{more}]}}}}"#);
+        let v26 = format!(r#","user":{{"eids":[{plain},{more},OURS],"ext":{{}}}}"#);
+        check(&adding(Dialect::V26), &[(&second, &v26)]);
+    }
 }
 
 #[test]
