@@ -85,6 +85,11 @@ fn one_keyword_goes_and_the_others_stay() {
 fn segments_have_names_and_values() {
     check(&[
         (
+            r#"{"data":[{"segment":[{"name":"joe@example.com","name":"email_hash","value":"HEX"}]}]}"#,
+            r#"{"data":[{"segment":[{"name":"email_hash"}]}]}"#,
+            &["data", "data"],
+        ),
+        (
             r#"{"data":[{"segment":[{"name":"email_hash","value":"HEX","id":"7"},{"value":"HEX"}]}]}"#,
             r#"{"data":[{"segment":[{"name":"email_hash","id":"7"},{"value":"HEX"}]}]}"#,
             &["data"],

@@ -109,13 +109,25 @@ impl Walk<'_> {
         if self.cursor.peek() != b'{' {
             return self.value(at);
         }
-        let name = self.cursor.clone().member("name");
-        let named = name.is_some_and(|name| keys::is_known(&name.decode(self.text)));
+        let named = self.is_named();
         self.members(|walk, key| {
             let known = keys::is_known(key) || (named && matches!(key, "value" | "id"));
             walk.value(At { known, ..at })
         });
         false
+    }
+
+    /// Whether a segment is named after hashes, also by a second name: it would count if the first one goes.
+    fn is_named(&self) -> bool {
+        let mut cursor = self.cursor.clone();
+        let mut named = false;
+        cursor.open();
+        while cursor.next() {
+            let key = cursor.key();
+            let name = cursor.skip().filter(|_| key.decode(self.text) == "name");
+            named |= name.is_some_and(|name| keys::is_known(&name.decode(self.text)));
+        }
+        named
     }
 
     /// A string of keywords between commas, of which single ones go; it goes itself when none is left.
