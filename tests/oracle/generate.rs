@@ -42,18 +42,18 @@ const UNKNOWN: [&str; 7] =
     [r#""x""#, r#""x""#, r#""EIDS""#, r#""eids ""#, r#""ex\u0074ra""#, r#""yé\ud800""#, r#""""#];
 const SOURCES: [&str; 8] = [
     "uidapi.com",
-    "a.example",
     "UidApi.COM",
     "euid.eu",
     "EUID.EU",
-    "adserver.org",
+    "a.example",
     "A.example",
+    "adserver.org",
     "uidapi.com.example",
 ];
 
 /// The request that a tape makes.
 pub(crate) fn request(tape: Vec<u8>) -> String {
-    let mut tape = Tape { left: tape.into_iter() };
+    let mut tape = Tape { left: tape.into_iter(), told: Vec::new(), kin: false };
     let mut members = vec![
         (tape.spelled("id"), tape.spelled("r-1")),
         (tape.spelled("imp"), {
@@ -62,14 +62,17 @@ pub(crate) fn request(tape: Vec<u8>) -> String {
         }),
     ];
     tape.members(&mut members, &[("user", Tape::user), ("tmax", Tape::tmax), ("site", Tape::value)]);
-    for context in ["regs", "device"] {
-        // Seldom of a wrong type: nothing is added to such a request.
-        if tape.pick(3) > 0 {
-            let ext: Maker = |tape| tape.wrong_or(|tape| tape.object_of(&[]));
-            let value = tape.wrong_or(|tape| tape.object_of(&[("ext", ext)]));
-            members.push((tape.spelled(context), value));
-        }
-    }
+    // Seldom of a wrong type: nothing is added to such a request.
+    let regs: Maker = |tape| {
+        let gpc: Maker = |tape| tape.one(&["null", r#""1""#, r#""0""#, "1", "{}"]).to_owned();
+        tape.null_or(|tape| {
+            let ext = tape.null_or(|tape| tape.object_of(&[("gpc", gpc)]));
+            let members = vec![(tape.spelled("ext"), ext)];
+            if tape.pick(4) == 3 { tape.object_of(&[]) } else { tape.object(members) }
+        })
+    };
+    let device: Maker = |tape| tape.wrong_or(|tape| tape.object_of(&[]));
+    tape.members(&mut members, &[("regs", regs), ("device", device)]);
     tape.object(members)
 }
 
@@ -79,6 +82,10 @@ type Maker = fn(&mut Tape) -> String;
 /// Choices not yet made.
 struct Tape {
     left: std::vec::IntoIter<u8>,
+    /// Source and provenance of the entries that were made.
+    told: Vec<Vec<(String, String)>>,
+    /// Both lists are there, and most entries are of a kind with the first one and say nothing else.
+    kin: bool,
 }
 
 impl Tape {
@@ -145,6 +152,11 @@ impl Tape {
             let name = self.one(&UNKNOWN).to_owned();
             members.push((name, self.nested(1)));
         }
+        self.only(members)
+    }
+
+    /// An object of these members in any order.
+    fn only(&mut self, members: Vec<(String, String)>) -> String {
         let mut shuffled: Vec<(String, String)> = Vec::new();
         for member in members {
             let at = shuffled.len() - self.pick(shuffled.len() + 1);
@@ -159,7 +171,8 @@ impl Tape {
     /// Some of these members, each at most once.
     fn members(&mut self, members: &mut Vec<(String, String)>, optional: &[(&str, Maker)]) {
         for (name, make) in optional {
-            if self.pick(4) > 0 {
+            let wanted = self.kin && matches!(*name, "eids" | "ext");
+            if wanted || self.pick(4) > 0 {
                 members.push((self.spelled(name), make(self)));
             }
         }
@@ -178,6 +191,11 @@ impl Tape {
             29 | 30 => "null".into(),
             _ => right(self),
         }
+    }
+
+    /// As often null as that is worth a look.
+    fn null_or(&mut self, right: impl FnOnce(&mut Self) -> String) -> String {
+        if self.pick(6) == 5 { "null".into() } else { self.wrong_or(right) }
     }
 
     fn tmax(&mut self) -> String {
@@ -202,6 +220,7 @@ impl Tape {
                 ])
             })
         };
+        self.kin = self.pick(2) == 1;
         let members: [(&str, Maker); 4] =
             [("id", Tape::id), ("eids", Tape::eids), ("ext", ext), ("consent", Tape::string)];
         self.wrong_or(|tape| tape.object_of(&members))
@@ -209,30 +228,60 @@ impl Tape {
 
     fn eids(&mut self) -> String {
         let list = |tape: &mut Self| {
-            let count = tape.pick(5);
+            let count = tape.pick(5).max(usize::from(tape.kin));
             tape.array(count, Tape::eid)
         };
         self.wrong_or(list)
     }
 
     fn eid(&mut self) -> String {
-        if self.pick(12) == 11 {
+        let kin = self.kin && self.pick(6) < 5;
+        if !kin && self.pick(12) == 11 {
             return self
                 .one(&["{}", "5", "null", r#"{"source":1}"#, r#"{ "source":null }"#, "[]"])
                 .to_owned();
         }
-        let source = self.one(&SOURCES);
-        let mut members = vec![(self.spelled("source"), self.spelled(source))];
+        // Often of a kind with another one, so that they meet.
+        let mut members = match self.pick(3) {
+            _ if kin && !self.told.is_empty() => self.told[0].clone(),
+            2 if !self.told.is_empty() => {
+                let one = self.pick(self.told.len());
+                self.told[one].clone()
+            }
+            _ => self.provenance(),
+        };
+        self.told.push(members.clone());
         let uids: Maker = |tape| {
             let count = [1, 1, 1, 2, 0, 3][tape.pick(6)];
             tape.wrong_or(|tape| tape.array(count, Tape::uid))
         };
         members.push((self.spelled("uids"), uids(self)));
+        if !kin {
+            self.partner(&mut members);
+        }
+        if kin || self.pick(4) > 0 { self.only(members) } else { self.object(members) }
+    }
+
+    fn provenance(&mut self) -> Vec<(String, String)> {
+        let source = self.one(&SOURCES);
+        let mut members = vec![(self.spelled("source"), self.spelled(source))];
         if self.pick(3) == 2 {
-            let said: Maker = |tape| tape.one(&["3", "null", "3.0", r#""m""#, "{}"]).to_owned();
+            let said: Maker = |tape| tape.one(&["3", r#""3""#, "null", "3.0", r#""m""#, "{}"]).to_owned();
             self.members(&mut members, &[("mm", said), ("inserter", said), ("matcher", said)]);
         }
-        self.object(members)
+        members
+    }
+
+    /// Where an `rtiPartner` belongs there may be one, or something else.
+    fn partner(&mut self, members: &mut Vec<(String, String)>) {
+        if self.pick(6) == 5 {
+            let ext: Maker = |tape| match tape.pick(4) {
+                0 => "null".into(),
+                1 => tape.one(&["5", r#""{""#, "[]", "true"]).to_owned(),
+                _ => tape.object_of(&[("rtiPartner", Tape::value), ("x", Tape::value)]),
+            };
+            self.members(members, &[("ext", ext), ("rtiPartner", Tape::value)]);
+        }
     }
 
     fn uid(&mut self) -> String {
@@ -242,12 +291,13 @@ impl Tape {
         let id: Maker = |tape| match tape.pick(8) {
             7 => tape.one(&["5", "null", "{}"]).to_owned(),
             _ => {
-                let id = tape.one(&["t1", "t2"]);
+                let id = tape.one(&["t1", "t2", "t3"]);
                 tape.spelled(id)
             }
         };
         let mut members = vec![(self.spelled("id"), id(self))];
         self.members(&mut members, &[("atype", |tape| tape.one(&["3", "\"3\"", "1e0"]).to_owned())]);
+        self.partner(&mut members);
         self.object(members)
     }
 }
