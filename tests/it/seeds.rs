@@ -9,6 +9,8 @@ mod cookie;
 mod envelope;
 #[path = "../../fuzz/targets/gpp.rs"]
 mod gpp;
+#[path = "../../fuzz/targets/guard.rs"]
+mod guard;
 #[path = "../../fuzz/targets/merge.rs"]
 pub(crate) mod merge;
 #[path = "../../fuzz/targets/scan.rs"]
@@ -53,6 +55,11 @@ fn merge_seeds() {
 #[test]
 fn envelope_seeds() {
     replay("envelope", envelope::check);
+}
+
+#[test]
+fn guard_seeds() {
+    replay("guard", guard::check);
 }
 
 #[test]
