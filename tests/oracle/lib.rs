@@ -12,6 +12,7 @@
 
 mod edit;
 mod generate;
+mod guard;
 mod tree;
 
 use std::cell::Cell;

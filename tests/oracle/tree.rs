@@ -145,6 +145,11 @@ impl Member {
     pub(crate) fn is(&self, name: &str) -> bool {
         serde_json::from_str::<String>(&self.name).is_ok_and(|own| own == name)
     }
+
+    /// Whether both names are written alike.
+    pub(crate) fn named_as(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
 }
 
 /// Compact.
