@@ -4,29 +4,42 @@ use std::cell::RefCell;
 use std::io::Read;
 
 use bytes::Bytes;
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 
 /// Why a body was not inflated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum InflateError {
-    /// It is not gzip, or not all of it.
-    #[error("not valid gzip")]
+    /// It is not gzip, not all of it, or more than [`MAX_MEMBERS`] members.
+    #[error("not valid gzip, or of too many members")]
     Broken,
     /// It inflates to more bytes than allowed.
     #[error("larger than allowed once inflated")]
     TooLarge,
 }
 
-/// The inflated bytes; one byte over `limit` is an error. A bomb costs the limit, not the machine.
+/// Members one body may consist of (RFC 1952 §2.2 allows any number). Senders write one. An empty member takes 20 bytes
+/// and microseconds, and no limit on what comes out would ever stop a body of tens of thousands of them.
+pub const MAX_MEMBERS: usize = 8;
+
+/// The inflated bytes; one byte over `limit` is an error. A bomb costs the limit and [`MAX_MEMBERS`] set-ups of the
+/// decompressor, not the machine.
 pub fn inflate(packed: &[u8], limit: usize) -> Result<Bytes, InflateError> {
     let mut out = Vec::with_capacity(packed.len().saturating_mul(4).min(limit));
-    let cap = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    match MultiGzDecoder::new(packed).take(cap).read_to_end(&mut out) {
-        Err(_) => Err(InflateError::Broken),
-        Ok(_) if out.len() > limit => Err(InflateError::TooLarge),
-        Ok(_) => Ok(out.into()),
+    let mut rest = packed;
+    for _ in 0..MAX_MEMBERS {
+        let room = u64::try_from(limit - out.len()).unwrap_or(u64::MAX).saturating_add(1);
+        let mut member = GzDecoder::new(rest).take(room);
+        member.read_to_end(&mut out).map_err(|_| InflateError::Broken)?;
+        if out.len() > limit {
+            return Err(InflateError::TooLarge);
+        }
+        rest = member.into_inner().into_inner();
+        if rest.is_empty() {
+            return Ok(out.into());
+        }
     }
+    Err(InflateError::Broken)
 }
 
 /// Deflates bodies, one at a time: the state of the compressor, some 300 KiB, is kept.
@@ -104,6 +117,22 @@ mod tests {
         let mut more = zipped(1_000);
         more.extend_from_slice(b"{}");
         assert_eq!(inflate(&more, 2_000), Err(InflateError::Broken));
+    }
+
+    #[test]
+    fn as_many_members_as_allowed_and_no_more() {
+        let members = |n: usize, each: &[u8]| each.repeat(n);
+        let (one, empty) = (zipped(100), zipped(0));
+        let all = inflate(&members(MAX_MEMBERS, &one), 100 * MAX_MEMBERS);
+        assert_eq!(all.unwrap(), vec![b'x'; 100 * MAX_MEMBERS]);
+        assert_eq!(inflate(&members(MAX_MEMBERS, &one), 100 * MAX_MEMBERS - 1), Err(InflateError::TooLarge));
+        assert_eq!(inflate(&members(MAX_MEMBERS + 1, &one), 100_000), Err(InflateError::Broken));
+        assert_eq!(inflate(&members(MAX_MEMBERS, &empty), 0).unwrap(), "");
+        assert_eq!(inflate(&members(MAX_MEMBERS + 1, &empty), 0), Err(InflateError::Broken));
+        // The last member is checked to its end, too.
+        let mut cut = members(2, &one);
+        cut.truncate(cut.len() - 1);
+        assert_eq!(inflate(&cut, 1_000), Err(InflateError::Broken));
     }
 
     #[test]

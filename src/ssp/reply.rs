@@ -230,6 +230,18 @@ mod tests {
     }
 
     #[test]
+    fn gzip_of_more_members_than_allowed_is_invalid() {
+        let member = gzip::Deflater::default().deflate(b" ").unwrap();
+        for (members, expected) in
+            [(gzip::MAX_MEMBERS, SspOutcome::Bid), (gzip::MAX_MEMBERS + 1, SspOutcome::Invalid)]
+        {
+            let answer = Response::builder().header(CONTENT_ENCODING, "gzip");
+            let answer = answer.body(member.repeat(members).into()).unwrap();
+            assert_eq!(SspReply::of(Ok(answer), Duration::ZERO, 1_000).outcome, expected, "{members}");
+        }
+    }
+
+    #[test]
     fn codings_are_read_from_every_header_line() {
         for (values, expected) in [
             (&[][..], Some(false)),

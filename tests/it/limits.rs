@@ -47,6 +47,9 @@ async fn body_sizes() {
     assert!(!ssp.last().headers.contains_key("content-encoding"));
     assert_eq!(post(&stack, &gzip, zipped(&body_of(4001))).await.status, 413);
     assert_eq!(post(&stack, &gzip, body_of(100)).await.status, 400);
+    let members = |empty: usize| [zipped("").repeat(empty), zipped(&body_of(100))].concat();
+    assert_eq!(post(&stack, &gzip, members(7)).await.status, 204, "eight members");
+    assert_eq!(post(&stack, &gzip, members(8)).await.status, 400, "nine");
     let series = "uid2gw_requests_total{outcome=\"too_large\",publisher=\"acme\"}";
     assert!((stack.metric(series).await - 2.0).abs() < f64::EPSILON);
     stack.stop().await;
