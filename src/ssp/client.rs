@@ -78,7 +78,8 @@ impl Client {
     }
 
     /// Posts `body` with `headers` and the configured ones, nothing else, and reads the whole answer by `deadline`.
-    /// Never fails and never outlasts the deadline; dropping the future gives the request up.
+    /// Never fails and never outlasts the deadline; dropping the future cancels the request and closes its connection.
+    /// A late answer is nobody's any more: it is not counted among the requests in flight, only its connection is.
     pub async fn bid(&self, headers: HeaderMap, body: Segments, deadline: Deadline) -> SspReply {
         let started = Clock::monotonic();
         let exchanged = match self.0.permits.try_take() {

@@ -24,15 +24,17 @@ pub struct Settings {
     pub margin: Duration,
     /// With less than this left it is not asked.
     pub min: Duration,
-    /// How long a late answer is still read, so that its connection can be used again; zero closes it at once.
+    /// How long a late answer is still read, so that its connection can be used again; zero closes it at once, as does a
+    /// request that finds no other connection free.
     pub late: Duration,
     /// Sent with each request; they win over headers of the same name. Values may be marked sensitive.
     pub headers: HeaderMap,
     /// Headers of the caller that are passed on besides the usual ones.
     pub forward_headers: Vec<HeaderName>,
-    /// Most open connections of one [`Client`](super::Client).
+    /// Most open connections of one [`Client`](super::Client), and so most requests open at the SSP, late ones included.
     pub max_connections: usize,
-    /// Most unanswered requests of one [`Client`](super::Client); the next one is not sent.
+    /// Most requests of one [`Client`](super::Client) whose answer is awaited, those that wait for a connection included;
+    /// the next one is not sent.
     pub max_inflight: usize,
     /// Longest response body, in bytes, as it came and inflated.
     pub max_response_bytes: usize,

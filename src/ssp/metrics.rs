@@ -33,7 +33,7 @@ impl Metrics {
             )?,
             inflight: registry.gauges(
                 "ssp_inflight",
-                "Bid requests at SSPs without an answer yet.",
+                "Bid requests to SSPs whose answer is still awaited; late ones are not.",
                 &["ssp"],
             )?,
             connections: registry.gauges("ssp_connections", "Open connections to SSPs.", &["ssp"])?,

@@ -69,6 +69,26 @@ async fn requests_in_flight() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_ssp_that_recovers_is_reached_at_once_though_late_answers_hold_every_connection() {
+    let ssp = ScriptedSsp::start(Script::default()).await;
+    let lines = "timeout_ms = 500\nmax_connections = 2\nlate_ms = 10000";
+    let ssps = vec![("alpha".into(), ssp.address, lines.into())];
+    let stack = Stack::start(&Plan { ssps, ..Plan::default() }).await;
+    ssp.set(Script { delay: std::time::Duration::from_secs(600), ..Script::default() });
+    let hung = futures_util::future::join_all((0..2).map(|_| post(&stack, &[], body_of(100)))).await;
+    assert!(hung.iter().all(|answer| answer.status == 204));
+    let held = stack.metric("uid2gw_ssp_connections{ssp=\"alpha\"}").await;
+    assert!((held - 2.0).abs() < f64::EPSILON, "{held}");
+    let waits = stack.metric("uid2gw_ssp_inflight{ssp=\"alpha\"}").await;
+    assert!(waits.abs() < f64::EPSILON, "late answers are not awaited: {waits}");
+    let bid = r#"{"id":"r","seatbid":[{"bid":[{"id":"b","impid":"1","price":1}]}]}"#;
+    ssp.set(Script { status: 200, body: bid.into(), ..Script::default() });
+    let answer = post(&stack, &[], body_of(100)).await;
+    assert_eq!((answer.status.as_u16(), answer.text().as_str()), (200, bid));
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections() {
     let (stack, _ssp) = stack("max_connections = 2").await;
     let first = TcpStream::connect(stack.data).await.unwrap();

@@ -5,8 +5,13 @@
 //! so open connections never outnumber the slots. Idle ones are used newest first: the old ones then age out, and what
 //! stays open is what the traffic needs.
 //!
+//! When the deadline passes, the connection of an exchange is in the middle of an answer. It is drained for a while, to
+//! be used again, but only where there is room: who needs a slot gets that of the oldest drain, which is closed.
+//!
 //! Nothing is sent twice. The one repetition allowed is of a request that hyper gives back unsent because the idle
 //! connection had been closed under it; it goes out once more, on a new connection.
+
+mod drains;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -21,8 +26,9 @@ use hyper_util::rt::TokioIo;
 use prometheus::IntGauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::{AbortHandle, spawn_local};
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
+use self::drains::{Drains, Waiting};
 use super::body::{self, Segments};
 use super::dial::{Dialer, Origin, Stream};
 use super::transport::{TransportError, innermost};
@@ -41,7 +47,8 @@ pub struct PoolSettings {
     pub idle_timeout: Duration,
     /// Longest response body, in bytes.
     pub max_response_bytes: usize,
-    /// How long past its deadline an answer is still read, for the sake of the connection, which is otherwise closed.
+    /// How long past its deadline an answer is still read, for the sake of the connection, which is otherwise closed;
+    /// less where an exchange needs its slot.
     pub late: Duration,
 }
 
@@ -68,6 +75,9 @@ struct Shared {
     /// Oldest first.
     idle: RefCell<Vec<Idle>>,
     reaping: Cell<bool>,
+    drains: Rc<Drains>,
+    /// Exchanges without a slot.
+    waiting: Cell<usize>,
     open: IntGauge,
 }
 
@@ -135,14 +145,16 @@ impl Pool {
             slots: Arc::new(Semaphore::new(settings.max_connections.min(Semaphore::MAX_PERMITS))),
             idle: RefCell::default(),
             reaping: Cell::new(false),
+            drains: Rc::default(),
+            waiting: Cell::new(0),
             settings,
             open,
         }))
     }
 
     /// Sends `request` (origin-form URI, with `Host`) and reads the response to its last byte, all before `deadline`.
-    /// What comes too late is read and thrown away, so that the connection can be used again. Dropping the future
-    /// closes the connection it was using.
+    /// What comes too late is read and thrown away, so that the connection can be used again, unless others wait for
+    /// one. Dropping the future cancels the request, which HTTP/1.1 has no other word for than closing the connection.
     pub async fn exchange(
         &self,
         request: Request<Segments>,
@@ -156,12 +168,11 @@ impl Pool {
         if let Ok(done) = timeout_at(deadline.instant().into(), running.as_mut()).await {
             return done;
         }
-        let late = self.0.settings.late;
         match stage.get() {
             Stage::Waiting => return Err(PoolError::Limit),
-            Stage::Sent if !late.is_zero() => {
+            Stage::Sent if self.0.may_drain() => {
                 stage.set(Stage::Late);
-                spawn_local(timeout(late, running));
+                self.0.drains.begin(self.0.settings.late, async move { drop(running.await) });
             }
             _ => {}
         }
@@ -173,7 +184,7 @@ impl Pool {
         request: Request<Segments>,
         stage: Rc<Cell<Stage>>,
     ) -> Result<Response<Bytes>, PoolError> {
-        let slot = Arc::clone(&self.0.slots).acquire_owned().await.expect("the semaphore is never closed");
+        let slot = self.0.slot().await;
         stage.set(Stage::Connecting);
         let (lease, response) = self.send(slot, request, &stage).await?;
         let (head, incoming) = response.into_parts();
@@ -240,6 +251,22 @@ impl Pool {
 }
 
 impl Shared {
+    /// Waits for a slot; that of a drain is taken from it.
+    async fn slot(&self) -> OwnedSemaphorePermit {
+        let slots = || Arc::clone(&self.slots);
+        if let Ok(slot) = slots().try_acquire_owned() {
+            return slot;
+        }
+        let _waiting = Waiting::new(&self.waiting);
+        self.drains.end_oldest();
+        slots().acquire_owned().await.expect("the semaphore is never closed")
+    }
+
+    /// Whether an answer may be waited for past its deadline: not while an exchange waits for the slot.
+    fn may_drain(&self) -> bool {
+        !self.settings.late.is_zero() && self.waiting.get() == 0
+    }
+
     async fn connect(&self) -> Result<Connection, TransportError> {
         let stream =
             self.dialer.dial(self.settings.connect_timeout).await.map_err(TransportError::Connect)?;

@@ -233,6 +233,9 @@ fn a_late_answer_is_read_and_its_connection_used_again() {
         assert_eq!(failed(&done), &TransportError::Timeout);
         assert_eq!((bench.open.get(), bench.free_slots()), (1, 0), "its answer may still come");
         connection.write("te").await;
+        while bench.free_slots() == 0 {
+            tokio::task::yield_now().await;
+        }
         let (done, received) = tokio::join!(bench.exchange("b", soon()), connection.serve(ok("2")));
         assert_eq!((done.unwrap().into_body(), received.body), ("2".into(), b"b".to_vec()));
         assert_eq!((bench.open.get(), bench.idle(), bench.free_slots()), (1, 1, 1));
@@ -255,6 +258,60 @@ fn a_late_answer_is_not_waited_for_without_end() {
         assert_eq!(bench.free_slots(), 0);
         connection.closed().await;
         assert_eq!((bench.open.get(), bench.idle(), bench.free_slots()), (0, 0, 1));
+    });
+}
+
+#[test]
+fn the_oldest_drain_makes_room_for_an_exchange() {
+    peer::local(async {
+        let bench = Bench::with(Peer::plain().await, None, |settings| {
+            settings.max_connections = 2;
+            settings.late = Duration::from_secs(600);
+        });
+        let hang = async |body| {
+            let (done, connection) = tokio::join!(bench.exchange(body, shortly()), async {
+                let mut connection = bench.peer.accept().await;
+                connection.request().await;
+                connection
+            });
+            assert_eq!(failed(&done), &TransportError::Timeout);
+            connection
+        };
+        let mut oldest = hang("a").await;
+        let mut newer = hang("b").await;
+        assert_eq!((bench.open.get(), bench.free_slots()), (2, 0));
+        let (done, received) = tokio::join!(bench.exchange("c", soon()), async {
+            oldest.closed().await;
+            bench.peer.accept().await.serve(ok("3")).await
+        });
+        assert_eq!((done.unwrap().into_body(), received.body), ("3".into(), b"c".to_vec()));
+        // The other goes on: its answer comes, and its connection is used again.
+        assert_eq!(bench.pool.0.drains.count(), 1);
+        newer.write(ok("2")).await;
+        while bench.pool.0.drains.count() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(bench.free_slots(), 2);
+    });
+}
+
+#[test]
+fn nothing_is_drained_while_an_exchange_waits() {
+    peer::local(async {
+        let bench = Bench::with(Peer::plain().await, None, |settings| {
+            settings.max_connections = 1;
+            settings.late = Duration::from_secs(600);
+        });
+        let (hung, done, ()) =
+            tokio::join!(bench.exchange("a", shortly()), bench.exchange("b", soon()), async {
+                let mut connection = bench.peer.accept().await;
+                connection.request().await;
+                connection.closed().await;
+                bench.peer.accept().await.serve(ok("2")).await;
+            });
+        assert_eq!(failed(&hung), &TransportError::Timeout);
+        assert_eq!(done.unwrap().into_body(), "2");
+        assert_eq!((bench.pool.0.waiting.get(), bench.pool.0.drains.count()), (0, 0));
     });
 }
 
