@@ -1,18 +1,20 @@
 //! `[debug]`.
 
+use std::collections::HashSet;
+
 use super::reader::Section;
-use crate::gateway::{DebugAllow, PublisherSettings};
+use crate::gateway::DebugAllow;
 
 const SHAPE: &str = "must be true, false or a list of publisher ids";
 
-/// `allow`: nobody (default), everybody, or these publishers, which have to be configured.
-pub(super) fn allow(section: &Section<'_>, publishers: &[PublisherSettings]) -> DebugAllow {
+/// `allow`: nobody (default), everybody, or these publishers. `publishers` are the ids in the files, also of those that
+/// have faults: these are told where they are.
+pub(super) fn allow(section: &Section<'_>, publishers: &HashSet<&str>) -> DebugAllow {
     let (word, at) = match (section.overriding("allow"), section.raw("allow")) {
         (Some((text, at)), _) => (text.parse().ok(), at),
         (None, Some(value)) if value.get_ref().is_array() => {
-            let known = |id: &str| publishers.iter().any(|publisher| publisher.id == id);
             let listed = section.list("allow").into_iter().filter_map(|(id, at)| {
-                if !known(&id) {
+                if !publishers.contains(id.as_str()) {
                     section.wrong(&at, "allow", format!("\"{id}\" is no [[publisher]]"));
                     return None;
                 }

@@ -125,7 +125,7 @@ fn resolve(main: &Source, included: &[Source], context: &Context<'_>) -> Option<
     let ssps = ssp::all(&tables, context);
     let publishers =
         publisher::all(&tables, context, &ssps, &publisher::Defaults { policy: &policy, has_operator });
-    let debug = debug::allow(&section("debug"), &publishers);
+    let debug = debug::allow(&section("debug"), &publisher::ids(&tables));
     for (index, (source, table)) in tables.iter().enumerate() {
         reader::unknown_sections(context, source, table, index == 0);
     }

@@ -39,6 +39,15 @@ pub(super) fn tables<'a>(
     sections
 }
 
+/// The id of every `[[publisher]]`, whatever else is wrong with it.
+pub(super) fn ids<'a>(files: &'a [(&'a Source, DeTable<'a>)]) -> HashSet<&'a str> {
+    let arrays = files.iter().filter_map(|(_, root)| root.get("publisher")?.get_ref().as_array());
+    arrays
+        .flat_map(|array| array.iter())
+        .filter_map(|element| element.get_ref().get("id")?.get_ref().as_str())
+        .collect()
+}
+
 /// The `id` of a table: what stands in metrics and in other tables. Unique.
 pub(super) fn id(section: &Section<'_>, taken: &mut HashSet<String>) -> Option<String> {
     let placed = section.text("id");
@@ -119,7 +128,7 @@ fn one(section: &Section<'_>, registry: &mut Registry<'_>) -> Option<PublisherSe
     let mode = section.choice("mode", &[("keep", Mode::Keep), ("replace", Mode::Replace)]);
     let guards = [("strip", DiiGuard::Strip), ("reject", DiiGuard::Reject), ("off", DiiGuard::Off)];
     let dii_guard = section.choice("dii_guard", &guards);
-    let inserter = section.text("inserter").map(|(text, _)| text);
+    let inserter = inserter(section);
     Some(PublisherSettings {
         identity: identity::Publisher::new(Arc::from(id.as_deref()?), Arc::new(credentials?)),
         id: id?,
@@ -134,6 +143,15 @@ fn one(section: &Section<'_>, registry: &mut Registry<'_>) -> Option<PublisherSe
         dii_guard: dii_guard?,
         inserter,
     })
+}
+
+/// Who put the EID there: a name, or the key is left out.
+fn inserter(section: &Section<'_>) -> Option<String> {
+    let (text, at) = section.text("inserter")?;
+    if text.trim().is_empty() {
+        section.wrong(&at, "inserter", "must be a domain such as example.com, or left out");
+    }
+    Some(text)
 }
 
 impl Registry<'_> {

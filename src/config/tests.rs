@@ -58,6 +58,16 @@ fn invalid_files_say_what_their_first_line_expects() {
     }
 }
 
+/// Its own fault is told; that `debug.allow` names it is none.
+#[test]
+fn debug_may_name_a_publisher_that_has_a_fault() {
+    let file = folder("fixtures/config/invalid/publisher-inserter.toml");
+    let text = std::fs::read_to_string(&file).unwrap() + "[debug]\nallow = [\"acme\"]\n";
+    let text = text.replace("inserter = \"\"", "mode = \"x\"");
+    let told = from_str(&text, &file, &environment()).map(|_| ()).unwrap_err().to_string();
+    assert!(told.contains("publisher.acme.mode") && !told.contains("debug.allow"), "{told}");
+}
+
 #[test]
 fn the_minimal_file_means_what_it_says() {
     let (config, _) = loaded(&folder("fixtures/config/valid/minimal.toml"), &environment());
