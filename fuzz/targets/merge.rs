@@ -9,31 +9,35 @@ pub(crate) mod oracle;
 use std::borrow::Cow;
 
 use oracle::{Case, Verdict, expected};
-use uid2_gateway::openrtb::Limits;
-use uid2_gateway::openrtb::response::{MergeContext, ReplyVerdict, glance, merge, with_ext_member};
+use uid2_gateway::openrtb::response::{
+    Candidate, MergeContext, ReplyVerdict, glance, merge, with_ext_member,
+};
 
 #[cfg(not(test))]
 libfuzzer_sys::fuzz_target!(|data: &[u8]| check(data));
 
 pub(crate) fn check(data: &[u8]) {
-    // A byte for the request's currency, then up to four replies, parted by zero bytes.
+    // A byte for the request's currency and how many bids a reply may have, then up to four replies, parted by zero bytes.
     let Some((first, rest)) = data.split_first() else { return };
     let cur = [None, Some("USD"), Some("EUR"), Some("")][usize::from(first & 3)];
+    let max_bids = if first & 8 == 0 { 1_000 } else { 5 };
     let replies: Vec<&[u8]> = rest.splitn(4, |byte| *byte == 0).collect();
     let ids = [Cow::Borrowed("1"), Cow::Borrowed("2")];
-    let limits = Limits::default();
-    let context = MergeContext { id_raw: b"\"r\"", imp_ids: &ids, cur, limits };
-    let merged = merge(&context, &replies);
-    let expected = expected(&Case { id_raw: "\"r\"", imps: &["1", "2"], cur, replies: &replies });
+    let context = MergeContext { id_raw: b"\"r\"", imp_ids: &ids, cur };
+    let candidates: Vec<_> = replies.iter().map(|body| Candidate { body, max_bids }).collect();
+    let merged = merge(&context, &candidates);
+    let expected = expected(&Case { id_raw: "\"r\"", imps: &["1", "2"], cur, replies: &replies, max_bids });
     let verdicts: Vec<Verdict> = merged.verdicts.iter().map(plain).collect();
     assert_eq!(verdicts, expected.verdicts, "{:?}", merged.verdicts);
     expected.holds(merged.body.as_deref());
     for (body, verdict) in replies.iter().zip(&merged.verdicts) {
-        assert_eq!(glance(body, limits).is_none(), *verdict == ReplyVerdict::Invalid("json"));
-        annex(body, limits);
+        let usable = matches!(verdict, ReplyVerdict::Bid { .. } | ReplyVerdict::NoBid { .. });
+        assert!(glance(body).is_some() || !usable);
+        assert!(glance(body).is_none() || *verdict != ReplyVerdict::Invalid("json"));
+        annex(body);
     }
     if let Some(body) = merged.body {
-        assert!(annex(&body, limits), "an answer of ours has no ext yet");
+        assert!(annex(&body), "an answer of ours has no ext yet");
     }
 }
 
@@ -42,13 +46,14 @@ fn plain(verdict: &ReplyVerdict) -> Verdict {
         ReplyVerdict::Bid { bids, dropped, .. } => Verdict::Bid(*bids, *dropped),
         ReplyVerdict::NoBid { .. } => Verdict::NoBid,
         ReplyVerdict::Invalid(_) => Verdict::Invalid,
+        ReplyVerdict::TooLarge => Verdict::TooMany,
     }
 }
 
 /// Whether there was a place for a member in `ext`; taking it out again must give the body.
-fn annex(body: &[u8], limits: Limits) -> bool {
-    let Some(out) = with_ext_member(body, ("uid2gw", "{\"a\":[]}"), limits) else { return false };
-    assert!(glance(&out, limits).is_some() || glance(body, limits).is_none());
+fn annex(body: &[u8]) -> bool {
+    let Some(out) = with_ext_member(body, ("uid2gw", "{\"a\":[]}")) else { return false };
+    assert!(glance(&out).is_some() || glance(body).is_none());
     let text = std::str::from_utf8(&out).expect("UTF-8");
     let ways = [
         ("\"uid2gw\":{\"a\":[]}", ""),

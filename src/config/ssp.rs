@@ -70,6 +70,7 @@ fn one(section: &Section<'_>, ids: &mut HashSet<String>) -> Option<Settings> {
         max_connections: size(section.integer("max_connections", 1..=100_000, 1024)),
         max_inflight: size(section.integer("max_inflight", 1..=1_000_000, 4096)),
         max_response_bytes: size(section.integer("max_response_bytes", 1024..=64 * 1024 * 1024, 1024 * 1024)),
+        max_bids: size(section.integer("max_bids", 1..=100_000, 1_000)),
         gvl_id: section.holds("gvl_id").then(|| vendor(section)).flatten(),
         gzip: section.flag("gzip", false),
         strip_user_id: section.flag("strip_user_id", false),

@@ -6,8 +6,7 @@ use http::HeaderMap;
 use super::Leg;
 use super::admit::Admitted;
 use super::fanout::Replied;
-use crate::openrtb::Limits;
-use crate::openrtb::response::{self, Glance, MergeContext, ReplyVerdict};
+use crate::openrtb::response::{self, Candidate, Glance, MergeContext, ReplyVerdict};
 use crate::ssp::SspOutcome;
 
 /// An answer whose coding is still open.
@@ -29,11 +28,11 @@ pub(super) enum Draft {
 }
 
 /// Turns what came back into one answer. Every reply gets its verdict and its final outcome, and is counted.
-pub(super) fn answer(admitted: &Admitted, legs: &[Leg], limits: Limits, replies: &mut [Replied]) -> Draft {
+pub(super) fn answer(admitted: &Admitted, legs: &[Leg], replies: &mut [Replied]) -> Draft {
     let draft = if admitted.publisher.settings.ssps.len() == 1 {
-        replies.first_mut().map_or(Draft::NoBid, |replied| passed(replied, limits))
+        replies.first_mut().map_or(Draft::NoBid, |replied| passed(replied))
     } else {
-        merged(admitted, limits, replies)
+        merged(admitted, legs, replies)
     };
     for replied in replies {
         count(legs, replied);
@@ -42,13 +41,13 @@ pub(super) fn answer(admitted: &Admitted, legs: &[Leg], limits: Limits, replies:
 }
 
 /// One SSP: a 2xx answer passes byte for byte, an empty one too; anything else is no bid.
-fn passed(replied: &mut Replied, limits: Limits) -> Draft {
+fn passed(replied: &mut Replied) -> Draft {
     if !replied.reply.passes() {
         return Draft::NoBid;
     }
     if replied.reply.outcome == SspOutcome::Bid {
         // What cannot be read passes all the same, but the SSP is not counted as healthy.
-        replied.judged(match response::glance(&replied.reply.body, limits) {
+        replied.judged(match response::glance(&replied.reply.body) {
             Some(Glance { bids: 0, nbr, .. }) => ReplyVerdict::NoBid { nbr },
             Some(Glance { bids, .. }) => {
                 ReplyVerdict::Bid { bids, dropped: 0, id_missing: false, typed_error: false }
@@ -67,7 +66,7 @@ fn passed(replied: &mut Replied, limits: Limits) -> Draft {
 }
 
 /// Several SSPs: accepted seatbids in configured order, whatever order the answers arrived in.
-fn merged(admitted: &Admitted, limits: Limits, replies: &mut [Replied]) -> Draft {
+fn merged(admitted: &Admitted, legs: &[Leg], replies: &mut [Replied]) -> Draft {
     let mut bidding: Vec<&mut Replied> =
         replies.iter_mut().filter(|replied| replied.reply.outcome == SspOutcome::Bid).collect();
     if bidding.is_empty() {
@@ -76,9 +75,15 @@ fn merged(admitted: &Admitted, limits: Limits, replies: &mut [Replied]) -> Draft
     let imp_ids = admitted.request.imp_ids();
     let cur = admitted.request.first_cur();
     let id_raw = admitted.request.id_raw();
-    let context = MergeContext { id_raw, imp_ids: &imp_ids, cur: cur.as_deref(), limits };
-    let bodies: Vec<&[u8]> = bidding.iter().map(|replied| replied.reply.body.as_ref()).collect();
-    let merged = response::merge(&context, &bodies);
+    let context = MergeContext { id_raw, imp_ids: &imp_ids, cur: cur.as_deref() };
+    let candidates: Vec<Candidate<'_>> = bidding
+        .iter()
+        .map(|replied| Candidate {
+            body: &replied.reply.body,
+            max_bids: legs.get(replied.ssp).map_or(0, |leg| leg.settings.max_bids),
+        })
+        .collect();
+    let merged = response::merge(&context, &candidates);
     for (replied, verdict) in bidding.iter_mut().zip(merged.verdicts) {
         replied.judged(verdict);
     }

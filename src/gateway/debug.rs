@@ -15,7 +15,6 @@ use super::answer::Draft;
 use super::decision::Decision;
 use super::fanout::Replied;
 use super::nobid;
-use crate::openrtb::Limits;
 use crate::openrtb::response::{self, ReplyVerdict};
 use crate::time::Clock;
 
@@ -60,7 +59,6 @@ pub(super) struct Story<'a> {
     pub decision: &'a Decision,
     pub legs: &'a [Leg],
     pub replies: &'a [Replied],
-    pub limits: Limits,
     /// When the SSPs were asked, and when the last had answered or was late.
     pub asked: [Instant; 2],
 }
@@ -100,7 +98,7 @@ fn result_header(decision: &Decision) -> Option<HeaderValue> {
 }
 
 fn with_told(draft: Draft, told: &str, story: &Story<'_>) -> Draft {
-    let spliced = |body: &[u8]| response::with_ext_member(body, ("uid2gw", told), story.limits);
+    let spliced = |body: &[u8]| response::with_ext_member(body, ("uid2gw", told));
     let wished = wishes_a_body(&story.admitted.inbound);
     match draft {
         Draft::Written { body, bid } => Draft::Written { body: spliced(&body).unwrap_or(body), bid },
@@ -194,7 +192,7 @@ impl<'a> Leaf<'a> {
         };
         if let Some(ReplyVerdict::Bid { bids, dropped, id_missing, typed_error }) = replied.verdict {
             (leaf.bids, leaf.dropped) = (bids, dropped);
-            let glance = response::glance(&replied.reply.body, story.limits);
+            let glance = response::glance(&replied.reply.body);
             let bidid = glance.and_then(|glance| std::str::from_utf8(glance.bidid?).ok());
             leaf.bidid = bidid.and_then(|bidid| RawValue::from_string(bidid.to_owned()).ok());
             leaf.warnings.extend(id_missing.then_some("id_missing"));

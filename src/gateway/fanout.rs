@@ -33,6 +33,7 @@ impl Replied {
             ReplyVerdict::Bid { .. } => SspOutcome::Bid,
             ReplyVerdict::NoBid { .. } => SspOutcome::NoBid,
             ReplyVerdict::Invalid(_) => SspOutcome::Invalid,
+            ReplyVerdict::TooLarge => SspOutcome::TooLarge,
         };
         self.verdict = Some(verdict);
     }

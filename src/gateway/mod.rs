@@ -108,14 +108,12 @@ impl Gateway {
         let sent = Clock::monotonic();
         let mut replies = fanout::fanout(&self.legs, outgoing).await;
         let answered = Clock::monotonic();
-        let limits = self.shared.limits;
-        let draft = answer::answer(&admitted, &self.legs, limits, &mut replies);
+        let draft = answer::answer(&admitted, &self.legs, &mut replies);
         let story = Story {
             admitted: &admitted,
             decision: &decision,
             legs: &self.legs,
             replies: &replies,
-            limits,
             asked: [sent, answered],
         };
         let (draft, result) = trace.tell(draft, &story);

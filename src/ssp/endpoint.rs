@@ -38,6 +38,8 @@ pub struct Settings {
     pub max_inflight: usize,
     /// Longest response body, in bytes, as it came and inflated.
     pub max_response_bytes: usize,
+    /// Most seatbids and bids of a response, together, that is merged with others; one with more is dropped whole.
+    pub max_bids: usize,
     /// Its id in the IAB's Global Vendor List, 1 to 65535; without one it gets no EUID.
     pub gvl_id: Option<u16>,
     /// Bid requests are sent to it as gzip, and gzip answers are asked for.

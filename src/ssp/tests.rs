@@ -33,6 +33,7 @@ fn settings(url: &str) -> Settings {
         max_connections: 2,
         max_inflight: 3,
         max_response_bytes: CAP,
+        max_bids: 1_000,
         gzip: false,
         strip_user_id: false,
         scopes: Scopes { uid2: true, euid: true },

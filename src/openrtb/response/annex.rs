@@ -2,19 +2,19 @@
 
 use bytes::Bytes;
 
-use super::super::Limits;
 use super::super::changes::{Change, Changes};
 use super::super::error::{ScanError, ScanReason};
 use super::super::request::Container;
 use super::super::scan::{Kind, Known, Scanner, Table, known, table};
 use super::super::text::Span;
+use super::LIMITS;
 
 /// The response with `"name":value` in its `ext`, which is made if it is absent or null. `None` leaves the response
 /// alone: it is not readable, its `ext` is something else than an object, or holds a `name` already.
 ///
 /// `value` has to be JSON, `name` a name without anything to escape.
-pub fn with_ext_member(body: &[u8], (name, value): (&'static str, &str), limits: Limits) -> Option<Bytes> {
-    let place = find(body, name, limits).ok()?;
+pub fn with_ext_member(body: &[u8], (name, value): (&'static str, &str)) -> Option<Bytes> {
+    let place = find(body, name).ok()?;
     let member = format!("\"{name}\":{value}");
     let mut changes = Changes::default();
     match place {
@@ -37,8 +37,8 @@ enum Place {
 
 const ROOT: Table<[Known; 1]> = table([known("ext", "ext")]);
 
-fn find(body: &[u8], name: &'static str, limits: Limits) -> Result<Place, ScanError> {
-    let mut scanner = Scanner::new(body, limits)?;
+fn find(body: &[u8], name: &'static str) -> Result<Place, ScanError> {
+    let mut scanner = Scanner::new(body, LIMITS)?;
     if scanner.kind()? != Kind::Object {
         return Err(scanner.fault(ScanReason::WrongType));
     }
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     fn check(body: &str, expected: Option<&str>) {
-        let out = with_ext_member(body.as_bytes(), ("uid2gw", "{\"a\":1}"), Limits::default());
+        let out = with_ext_member(body.as_bytes(), ("uid2gw", "{\"a\":1}"));
         assert_eq!(out.as_deref().map(|out| std::str::from_utf8(out).unwrap()), expected, "{body}");
         if let Some(out) = out {
             let tree: serde_json::Value = serde_json::from_slice(&out).unwrap();

@@ -49,6 +49,10 @@ fn without_refused(body: &[u8], seat: &Seat, taken: &[bool]) -> Vec<u8> {
     out
 }
 
+/// Longest response that OpenRTB's types are held against, in bytes; the verdicts are the same without. An `ext` read into
+/// a tree can take a hundred times its length.
+pub(super) const TYPED_UP_TO: usize = 64 * 1024;
+
 /// Judges replies to one request.
 pub(super) struct Judge<'a> {
     context: &'a MergeContext<'a>,
@@ -64,7 +68,10 @@ impl<'a> Judge<'a> {
     /// Judges a reply and each of its bids.
     pub(super) fn judge(&self, reply: &Reply<'_>) -> (ReplyVerdict, Accepted) {
         let refused = |why| (ReplyVerdict::Invalid(why), Accepted::default());
-        if reply.bids().next().is_none() {
+        if reply.too_many {
+            return (ReplyVerdict::TooLarge, Accepted::default());
+        }
+        if reply.bids + reply.odd == 0 {
             return (ReplyVerdict::NoBid { nbr: reply.nbr() }, Accepted::default());
         }
         if reply.id().is_some_and(|id| !same_string(id, self.context.id_raw)) {
@@ -73,13 +80,17 @@ impl<'a> Judge<'a> {
         if !currency_fits(self.context, reply) {
             return refused("cur");
         }
-        let typed: Option<BidResponse> = serde_json::from_slice(reply.body).ok();
+        // serde reads a struct from an array too: an odd seatbid may look like one to it.
+        let may_be_typed = reply.body.len() <= TYPED_UP_TO && reply.odd == 0;
+        let typed: Option<BidResponse> =
+            may_be_typed.then(|| serde_json::from_slice(reply.body).ok()).flatten();
         let accepted = self.accept(reply, typed.as_ref());
         match accepted.taken() {
             0 => refused("bids"),
             bids => {
-                let dropped = reply.bids().count() - bids;
-                let (id_missing, typed_error) = (reply.id().is_none(), typed.is_none());
+                let dropped = reply.bids + reply.odd - bids;
+                let typed_error = typed.is_none() && reply.body.len() <= TYPED_UP_TO;
+                let id_missing = reply.id().is_none();
                 (ReplyVerdict::Bid { bids, dropped, id_missing, typed_error }, accepted)
             }
         }
@@ -91,8 +102,8 @@ impl<'a> Judge<'a> {
         for (nth, seat) in reply.seats.iter().enumerate() {
             let typed = typed.and_then(|response| response.seat_bid.get(nth));
             let offers = seat.bids.iter().enumerate().map(|(nth, bid)| match typed {
-                // serde reads a struct from an array too.
-                _ if !bid.is_object => None,
+                // The same of a bid.
+                _ if !bid.is_bid => None,
                 Some(typed) => typed.bid.get(nth).map(Offer::of_typed),
                 None => Offer::of_raw(reply, bid),
             });

@@ -3,6 +3,9 @@
 //! Several SSPs answer one request; the caller gets one response: one id, one currency, and the seatbids of every
 //! SSP, byte for byte, in the order the SSPs are configured in (OpenRTB 2.6 §4.2). A seatbid is re-written only where
 //! a bid in it has to go. Two seatbids of one seat stay two: their `group` and `ext` differ.
+//!
+//! What an SSP sends is bounded by its length, by how many seatbids and bids are judged, and by the scanner's own depth:
+//! how deep callers may nest says nothing about SSPs.
 
 mod annex;
 mod judge;
@@ -15,7 +18,10 @@ use bytes::Bytes;
 pub use self::annex::with_ext_member;
 use self::judge::{Accepted, Judge};
 use self::reply::{Currency, Reply};
-use super::Limits;
+use super::scan::{DEEPEST, Limits};
+
+/// Bounds of the scan; a response has no EIDs.
+const LIMITS: Limits = Limits { max_depth: DEEPEST, max_eids: 0 };
 
 /// What the replies answer to.
 #[derive(Clone, Copy)]
@@ -26,8 +32,15 @@ pub struct MergeContext<'a> {
     pub imp_ids: &'a [Cow<'a, str>],
     /// The first of its `cur`; the response is in it, else in USD.
     pub cur: Option<&'a str>,
-    /// Bounds of the scan.
-    pub limits: Limits,
+}
+
+/// A reply to be judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate<'a> {
+    /// The whole body.
+    pub body: &'a [u8],
+    /// Most seatbids and bids together; with one more none of them is taken.
+    pub max_bids: usize,
 }
 
 /// What a reply is worth.
@@ -37,7 +50,8 @@ pub enum ReplyVerdict {
     Bid {
         /// Bids accepted.
         bids: usize,
-        /// Bids refused: no object, unknown imp, no id, no price of 0 or more, a duplicate, or a group not whole.
+        /// Bids refused: no object, a member twice, unknown imp, no id, no price of 0 or more, a duplicate, or a group not
+        /// whole. A seatbid that is none counts as one.
         dropped: usize,
         /// It does not say which request it answers; taken at its word all the same.
         id_missing: bool,
@@ -51,6 +65,8 @@ pub enum ReplyVerdict {
     },
     /// It cannot be used: `json`, `id`, `cur` or `bids` (every bid was refused).
     Invalid(&'static str),
+    /// It has more than [`Candidate::max_bids`].
+    TooLarge,
 }
 
 /// The merged answer.
@@ -65,7 +81,7 @@ pub struct Merged {
 /// What stands in a response, whatever it is worth.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Glance<'a> {
-    /// Bids.
+    /// Bids, however many.
     pub bids: usize,
     /// `nbr`, if it is an integer.
     pub nbr: Option<i32>,
@@ -73,19 +89,20 @@ pub struct Glance<'a> {
     pub bidid: Option<&'a [u8]>,
 }
 
-/// Looks into a response that is not judged; `None` when it is not readable.
-pub fn glance(body: &[u8], limits: Limits) -> Option<Glance<'_>> {
-    let reply = Reply::read(body, limits).ok()?;
-    Some(Glance { bids: reply.bids().count(), nbr: reply.nbr(), bidid: reply.bidid() })
+/// Looks into a response that is not judged; `None` when it is not readable, or has nothing but seatbids that are none.
+pub fn glance(body: &[u8]) -> Option<Glance<'_>> {
+    let reply = Reply::read(body, 0).ok()?;
+    let readable = reply.bids > 0 || reply.odd == 0;
+    readable.then(|| Glance { bids: reply.bids, nbr: reply.nbr(), bidid: reply.bidid() })
 }
 
-/// Merges the replies, whole bodies, given in the order their seatbids are to have.
-pub fn merge(context: &MergeContext<'_>, replies: &[&[u8]]) -> Merged {
+/// Merges the replies, given in the order their seatbids are to have.
+pub fn merge(context: &MergeContext<'_>, replies: &[Candidate<'_>]) -> Merged {
     let judge = Judge::new(context);
     let mut verdicts = Vec::with_capacity(replies.len());
     let mut bidding = Vec::with_capacity(replies.len());
-    for body in replies {
-        let Ok(reply) = Reply::read(body, context.limits) else {
+    for Candidate { body, max_bids } in replies {
+        let Ok(reply) = Reply::read(body, *max_bids) else {
             verdicts.push(ReplyVerdict::Invalid("json"));
             continue;
         };

@@ -20,17 +20,21 @@ pub(crate) struct Case<'a> {
     pub cur: Option<&'a str>,
     /// Bodies, in the order their seatbids are to have.
     pub replies: &'a [&'a [u8]],
+    /// Seatbids and bids that one of them may have.
+    pub max_bids: usize,
 }
 
 /// What a reply is worth.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Verdict {
-    /// Bids taken and bids refused.
+    /// Bids taken, and bids refused with what is no seatbid.
     Bid(usize, usize),
     /// Readable, without bids.
     NoBid,
     /// Of no use.
     Invalid,
+    /// More than it may have.
+    TooMany,
 }
 
 /// What must come out.
@@ -57,7 +61,7 @@ struct Seat {
 }
 
 /// The deepest nesting that is read.
-const DEEPEST: usize = 64;
+const DEEPEST: usize = 128;
 
 /// What must come of a case.
 pub(crate) fn expected(case: &Case<'_>) -> Expected {
@@ -116,21 +120,13 @@ fn reply(case: &Case<'_>, body: &[u8]) -> Option<(Verdict, Option<Bidding>)> {
     serde_json::from_str::<&RawValue>(body).ok()?;
     let root = Members::of(body)?;
     root.once(&["id", "seatbid", "cur", "bidid", "customdata", "nbr"])?;
-    let seats = root.list_or_none("seatbid")?;
-    let seats = seats.iter().map(|seat| Members::of(seat.get()));
-    let seats: Vec<Members> = seats.collect::<Option<_>>()?;
-    let texts = root.list_or_none("seatbid")?;
-    let mut bids = Vec::new();
-    for seat in &seats {
-        seat.once(&["bid", "group"])?;
-        bids.push(seat.list_or_none("bid")?);
-        for bid in bids.last()? {
-            if let Some(bid) = Members::of(bid.get()) {
-                bid.once(&["id", "impid", "price"])?;
-            }
-        }
+    let elements = root.list_or_none("seatbid")?;
+    let seats: Vec<_> = elements.iter().filter_map(|text| Some((text, seatbid(text.get())?))).collect();
+    let bids = seats.iter().map(|(_, (_, bids))| bids.len()).sum::<usize>();
+    if elements.len() + bids > case.max_bids {
+        return Some((Verdict::TooMany, None));
     }
-    let all = bids.iter().map(Vec::len).sum::<usize>();
+    let all = bids + elements.len() - seats.len();
     if all == 0 {
         return Some((Verdict::NoBid, None));
     }
@@ -146,7 +142,7 @@ fn reply(case: &Case<'_>, body: &[u8]) -> Option<(Verdict, Option<Bidding>)> {
     let mut seen = HashSet::new();
     let mut kept = Vec::new();
     let mut taken = 0;
-    for ((seat, text), bids) in seats.iter().zip(texts).zip(&bids) {
+    for (text, (seat, bids)) in &seats {
         let good = seat_bids(case, seat, bids, &mut seen);
         taken += good.len();
         if !good.is_empty() {
@@ -160,6 +156,14 @@ fn reply(case: &Case<'_>, body: &[u8]) -> Option<(Verdict, Option<Bidding>)> {
     let quoted = |name| root.text(name).filter(|text| text.starts_with('"')).map(str::to_owned);
     let bidding = Bidding { bidid: quoted("bidid"), customdata: quoted("customdata"), seats: kept };
     Some((Verdict::Bid(taken, all - taken), Some(bidding)))
+}
+
+/// An element of `seatbid` and its bids; `None` if it is none, or leaves open which bids are its own.
+fn seatbid(text: &str) -> Option<(Members, Vec<Box<RawValue>>)> {
+    let seat = Members::of(text)?;
+    seat.once(&["bid", "group"])?;
+    let bids = seat.list_or_none("bid")?;
+    Some((seat, bids))
 }
 
 /// The bids of a seat that are taken, as they came.
@@ -187,6 +191,7 @@ fn seat_bids(
 
 /// Id and impid of a bid that may be taken.
 fn offer(case: &Case<'_>, bid: &Members) -> Option<(String, String)> {
+    bid.once(&["id", "impid", "price"])?;
     let price: f64 = bid.text("price").filter(|text| !text.starts_with(['"', 'n']))?.parse().ok()?;
     let (id, impid) = (string_or_spelling(bid.text("id")?)?, string_or_spelling(bid.text("impid")?)?);
     let fits = price.is_finite() && price >= 0.0 && !id.is_empty() && case.imps.contains(&impid.as_str());

@@ -55,8 +55,10 @@ fn bid() -> BoxedStrategy<String> {
         r#"{"id":"b9","impid":"1"}"#,
         r#"{"id":"b9","price":1}"#,
         r#"{"id":"b9","impid":"1","price":1,"price":2}"#,
+        r#"{"id":"b9","\u0069d":"b8","impid":"1","price":1,"ext":{"id":1,"id":2}}"#,
+        r#"{"id":"b9","impid":"1","price":1,"w":1,"w":2}"#,
     ]);
-    prop_oneof![12 => whole, 1 => odd].boxed()
+    prop_oneof![12 => whole, 2 => odd].boxed()
 }
 
 fn seat() -> BoxedStrategy<String> {
@@ -70,7 +72,16 @@ fn seat() -> BoxedStrategy<String> {
             ("ext", value(EXOTIC), false),
         ],
     );
-    prop_oneof![50 => seat, 1 => of(&["null", "{}", "5"])].boxed()
+    let odd = of(&[
+        "null",
+        "{}",
+        "5",
+        r#"[[{"id":"b9","impid":"1","price":1}]]"#,
+        r#"{"bid":{"id":"b9","impid":"1","price":1}}"#,
+        r#"{"bid":[{"id":"b9","impid":"1","price":1}],"\u0062id":[]}"#,
+        r#"{"group":0,"bid":[{"id":"b9","impid":"1","price":1,"id":"b9"}],"group":0}"#,
+    ]);
+    prop_oneof![20 => seat, 1 => odd].boxed()
 }
 
 /// A body, readable when a case fails.
@@ -110,15 +121,18 @@ fn plain(verdict: ReplyVerdict) -> Verdict {
         ReplyVerdict::Bid { bids, dropped, .. } => Verdict::Bid(bids, dropped),
         ReplyVerdict::NoBid { .. } => Verdict::NoBid,
         ReplyVerdict::Invalid(_) => Verdict::Invalid,
+        ReplyVerdict::TooLarge => Verdict::TooMany,
     }
 }
 
-fn check(cur: Option<&str>, replies: &[Body]) -> usize {
+fn check((cur, max_bids): (Option<&str>, usize), replies: &[Body]) -> usize {
     let replies: Vec<&[u8]> = replies.iter().map(|body| body.0.as_slice()).collect();
     let imp_ids = [Cow::Borrowed("1"), Cow::Borrowed("2")];
-    let context = MergeContext { id_raw: br#""\u00721""#, imp_ids: &imp_ids, cur, limits: Limits::default() };
-    let merged = merge(&context, &replies);
-    let expected = expected(&Case { id_raw: r#""\u00721""#, imps: &["1", "2"], cur, replies: &replies });
+    let context = MergeContext { id_raw: br#""\u00721""#, imp_ids: &imp_ids, cur };
+    let candidates: Vec<_> = replies.iter().map(|body| Candidate { body, max_bids }).collect();
+    let merged = merge(&context, &candidates);
+    let expected =
+        expected(&Case { id_raw: r#""\u00721""#, imps: &["1", "2"], cur, replies: &replies, max_bids });
     let verdicts: Vec<Verdict> = merged.verdicts.iter().copied().map(plain).collect();
     assert_eq!(verdicts, expected.verdicts, "{:?}", merged.verdicts);
     expected.holds(merged.body.as_deref());
@@ -133,12 +147,13 @@ fn what_the_oracle_accepts_is_there_verbatim_and_in_order() {
         ..ProptestConfig::default()
     });
     let bidding = std::cell::Cell::new(0);
-    let cases = (select(vec![None, None, Some("USD"), Some("EUR"), Some("")]), vec(reply(), 1..5));
-    let run = runner.run(&cases, |(cur, replies)| {
-        bidding.set(bidding.get() + check(cur, &replies));
+    let currencies = select(vec![None, None, Some("USD"), Some("EUR"), Some("")]);
+    let cases = (currencies, prop_oneof![3 => Just(1_000), 1 => 0_usize..8], vec(reply(), 1..5));
+    let run = runner.run(&cases, |(cur, max_bids, replies)| {
+        bidding.set(bidding.get() + check((cur, max_bids), &replies));
         // The same replies in another configured order.
         let turned: Vec<_> = replies.into_iter().rev().collect();
-        check(cur, &turned);
+        check((cur, max_bids), &turned);
         Ok(())
     });
     run.unwrap_or_else(|fault| panic!("{fault}"));

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use super::super::error::{ScanError, ScanReason};
 use super::super::request::Container;
-use super::super::scan::{Kind, Known, Limits, Scanner, Table, Value, known, table};
+use super::super::scan::{Kind, Known, Scanner, Table, Value, known, table};
 use super::super::text::Span;
+use super::LIMITS;
 
 /// A response whose grammar has been checked.
 #[derive(Default)]
@@ -16,7 +17,14 @@ pub(super) struct Reply<'a> {
     bidid: Option<Value>,
     customdata: Option<Value>,
     nbr: Option<Value>,
+    /// Those that are kept; none of them if there are too many.
     pub seats: Vec<Seat>,
+    /// Elements of `seatbid` that are no seatbid.
+    pub odd: usize,
+    /// Elements of `bid` in the others.
+    pub bids: usize,
+    /// There are more seatbids and bids than are kept.
+    pub too_many: bool,
 }
 
 /// What a response says of its currency.
@@ -40,11 +48,12 @@ pub(super) struct Seat {
     pub bids: Vec<RawBid>,
 }
 
-/// An element of `bid`, with what we need of it; of one that is no object, nothing.
+/// An element of `bid`, with what we need of it; of one that is no bid, nothing.
 #[derive(Default)]
 pub(super) struct RawBid {
     pub span: Span,
-    pub is_object: bool,
+    /// It is an object, and what we read of it stands there once.
+    pub is_bid: bool,
     pub id: Option<Value>,
     pub impid: Option<Value>,
     pub price: Option<Value>,
@@ -66,15 +75,18 @@ const BID: Table<[Known; 3]> = table([
 ]);
 
 impl<'a> Reply<'a> {
-    /// Reads a response. What stands twice among the members we read is refused: which of the two would count?
-    pub(super) fn read(body: &'a [u8], limits: Limits) -> Result<Self, ScanError> {
-        let mut scanner = Scanner::new(body, limits)?;
+    /// Reads a response. Where it is odd, or a member that we read stands twice (which of the two would count?), the
+    /// smallest of bid, seatbid and response around it is of no use.
+    ///
+    /// At most `most` seatbids and bids are kept; of a response with more, only how many there are.
+    pub(super) fn read(body: &'a [u8], most: usize) -> Result<Self, ScanError> {
+        let mut scanner = Scanner::new(body, LIMITS)?;
         let mut reply = Self { body, ..Self::default() };
         open(&mut scanner, Kind::Object)?;
         let mut root = scanner.object()?;
         while let Some(key) = scanner.next_member(&mut root, &ROOT)? {
             if key.path == "seatbid" {
-                reply.seats(&mut scanner)?;
+                reply.seats(&mut scanner, most)?;
                 continue;
             }
             let value = Some(scanner.value()?).filter(|value| value.kind != Kind::Null);
@@ -90,21 +102,27 @@ impl<'a> Reply<'a> {
         Ok(reply)
     }
 
-    fn seats(&mut self, scanner: &mut Scanner<'_>) -> Result<(), ScanError> {
+    fn seats(&mut self, scanner: &mut Scanner<'_>, most: usize) -> Result<(), ScanError> {
         if scanner.kind()? == Kind::Null {
             return scanner.value().map(|_| ());
         }
         open(scanner, Kind::Array)?;
         let mut array = scanner.array()?;
+        let mut room = most;
         while scanner.next_element(&mut array)? {
-            self.seats.push(seat(scanner)?);
+            let (_, seat) = or_skipped(scanner, |scanner| seat(scanner, room.saturating_sub(1)))?;
+            self.odd += usize::from(seat.is_none());
+            let bids = seat.as_ref().map_or(0, |seat| seat.list.items as usize);
+            self.bids += bids;
+            self.too_many |= 1 + bids > room;
+            room = room.saturating_sub(1 + bids);
+            if self.too_many {
+                self.seats = Vec::new();
+            } else {
+                self.seats.extend(seat);
+            }
         }
         Ok(())
-    }
-
-    /// Every bid.
-    pub(super) fn bids(&self) -> impl Iterator<Item = &RawBid> {
-        self.seats.iter().flat_map(|seat| &seat.bids)
     }
 
     /// `id`, with its quotes if it is a string.
@@ -169,7 +187,26 @@ fn open(scanner: &mut Scanner<'_>, kind: Kind) -> Result<(), ScanError> {
     if scanner.kind()? == kind { Ok(()) } else { Err(scanner.fault(ScanReason::WrongType)) }
 }
 
-fn seat(scanner: &mut Scanner<'_>) -> Result<Seat, ScanError> {
+/// Where the next value stands, and what `read` makes of it; nothing, if it is of the wrong type or holds a member twice.
+/// The value is then skipped, its grammar checked.
+fn or_skipped<T>(
+    scanner: &mut Scanner<'_>,
+    read: impl FnOnce(&mut Scanner<'_>) -> Result<T, ScanError>,
+) -> Result<(Span, Option<T>), ScanError> {
+    scanner.kind()?;
+    let before = scanner.clone();
+    match read(scanner) {
+        Ok(read) => Ok((Span { start: before.position(), end: scanner.position() }, Some(read))),
+        Err(ScanError { reason: ScanReason::WrongType | ScanReason::Duplicate, .. }) => {
+            *scanner = before;
+            Ok((scanner.value()?.span, None))
+        }
+        Err(fault) => Err(fault),
+    }
+}
+
+/// A seatbid, with at most `room` of its bids.
+fn seat(scanner: &mut Scanner<'_>, room: usize) -> Result<Seat, ScanError> {
     open(scanner, Kind::Object)?;
     let start = scanner.position();
     let mut seat = Seat { span: Span::default(), group: false, list: Container::default(), bids: Vec::new() };
@@ -181,31 +218,30 @@ fn seat(scanner: &mut Scanner<'_>) -> Result<Seat, ScanError> {
         } else if scanner.kind()? == Kind::Null {
             scanner.value()?;
         } else {
-            bids(scanner, &mut seat)?;
+            bids(scanner, &mut seat, room)?;
         }
     }
     seat.span = Span { start, end: scanner.position() };
     Ok(seat)
 }
 
-fn bids(scanner: &mut Scanner<'_>, seat: &mut Seat) -> Result<(), ScanError> {
+fn bids(scanner: &mut Scanner<'_>, seat: &mut Seat, room: usize) -> Result<(), ScanError> {
     open(scanner, Kind::Array)?;
     let start = scanner.position();
     let mut array = scanner.array()?;
     while scanner.next_element(&mut array)? {
-        seat.bids.push(bid(scanner)?);
+        let (span, bid) = or_skipped(scanner, bid)?;
+        if seat.bids.len() < room {
+            seat.bids.push(RawBid { span, ..bid.unwrap_or_default() });
+        }
     }
     seat.list = Container { span: Span { start, end: scanner.position() }, items: array.count };
     Ok(())
 }
 
-/// A bid that is no object costs itself, not the whole response.
 fn bid(scanner: &mut Scanner<'_>) -> Result<RawBid, ScanError> {
-    if scanner.kind()? != Kind::Object {
-        return Ok(RawBid { span: scanner.value()?.span, ..RawBid::default() });
-    }
-    let start = scanner.position();
-    let mut bid = RawBid { is_object: true, ..RawBid::default() };
+    open(scanner, Kind::Object)?;
+    let mut bid = RawBid { is_bid: true, ..RawBid::default() };
     let mut object = scanner.object()?;
     while let Some(key) = scanner.next_member(&mut object, &BID)? {
         let value = Some(scanner.value()?);
@@ -215,6 +251,5 @@ fn bid(scanner: &mut Scanner<'_>) -> Result<RawBid, ScanError> {
             _ => bid.price = value,
         }
     }
-    bid.span = Span { start, end: scanner.position() };
     Ok(bid)
 }

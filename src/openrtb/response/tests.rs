@@ -9,8 +9,12 @@ fn imps() -> [Cow<'static, str>; 2] {
 }
 
 fn merged(cur: Option<&str>, bodies: &[&str]) -> Merged {
-    let context = MergeContext { id_raw: REQUEST_ID, imp_ids: &imps(), cur, limits: Limits::default() };
-    let replies: Vec<_> = bodies.iter().map(|body| body.as_bytes()).collect();
+    capped(cur, bodies, usize::MAX)
+}
+
+fn capped(cur: Option<&str>, bodies: &[&str], max_bids: usize) -> Merged {
+    let context = MergeContext { id_raw: REQUEST_ID, imp_ids: &imps(), cur };
+    let replies: Vec<_> = bodies.iter().map(|body| Candidate { body: body.as_bytes(), max_bids }).collect();
     merge(&context, &replies)
 }
 
@@ -172,7 +176,7 @@ fn bidid_and_customdata_only_when_they_are_unambiguous() {
 }
 
 fn glanced(body: &str) -> Option<Glance<'_>> {
-    glance(body.as_bytes(), Limits::default())
+    glance(body.as_bytes())
 }
 
 #[test]
@@ -190,7 +194,7 @@ fn no_bid_shapes() {
         assert_eq!(merged(None, &[body]).verdicts, [ReplyVerdict::NoBid { nbr }], "{body}");
         assert_eq!(glanced(body), Some(Glance { bids: 0, nbr, bidid: None }));
     }
-    for body in ["", "[]", "{", "{} x", r#"{"seatbid":{}}"#, r#"{"seatbid":[1]}"#, r#"{"id":"a","id":"b"}"#] {
+    for body in ["", "[]", "{", "{} x", r#"{"seatbid":{}}"#, r#"{"seatbid":[1}"#, r#"{"id":"a","id":"b"}"#] {
         assert_eq!(merged(None, &[body]).verdicts, [ReplyVerdict::Invalid("json")], "{body}");
         assert_eq!(glanced(body), None);
     }
@@ -215,6 +219,105 @@ fn a_bid_that_is_no_object_costs_only_itself() {
 }
 
 #[test]
+fn a_bid_that_says_something_twice_costs_only_itself() {
+    let good = r#"{"id":"g","impid":"1","price":2}"#;
+    for odd in [
+        r#"{"id":"b","impid":"1","price":1,"id":"b"}"#,
+        r#"{"id":"b","impid":"1","impid":"2","price":1}"#,
+        r#"{"price":1,"id":"b","impid":"1","pric\u0065":[{"x":1}]}"#,
+    ] {
+        let body = format!(r#"{{"id":"r1","seatbid":[{{"bid":[{odd} ,{good}]}}]}}"#);
+        let out = merged(None, &[&body]);
+        assert_eq!(text(&out), format!(r#"{{"id":"r1","seatbid":[{{"bid":[{good}]}}]}}"#), "{odd}");
+        let cut = body.replacen("\"bid\":[{", "\"bid\":[{nonsense", 1);
+        assert_eq!(merged(None, &[&cut]).verdicts, [ReplyVerdict::Invalid("json")]);
+    }
+    // What we do not read may stand there twice: it is passed on.
+    let twice = r#"{"id":"b","impid":"1","price":1,"w":1,"w":2}"#;
+    let out = merged(None, &[&format!(r#"{{"id":"r1","seatbid":[{{"bid":[{twice}]}}]}}"#)]);
+    assert_eq!(text(&out), format!(r#"{{"id":"r1","seatbid":[{{"bid":[{twice}]}}]}}"#));
+}
+
+#[test]
+fn a_seatbid_that_is_none_costs_only_itself() {
+    for odd in [
+        "null",
+        "5",
+        r#"[[{"id":"o","impid":"1","price":1}]]"#,
+        r#"{"bid":{"id":"o","impid":"1","price":1}}"#,
+        r#"{"bid":[{"id":"o","impid":"1","price":1}],"bid":[]}"#,
+        r#"{"group":0,"bid":[{"id":"o","impid":"1","price":1}],"group":0}"#,
+    ] {
+        let (before, after) = (format!("{odd},{SEAT}"), format!("{SEAT} , {odd}"));
+        for seats in [before, after] {
+            let out = merged(None, &[&format!(r#"{{"id":"r1","seatbid":[{seats}]}}"#)]);
+            assert_eq!(text(&out), format!(r#"{{"id":"r1","seatbid":[{SEAT}]}}"#), "{odd}");
+            let ReplyVerdict::Bid { bids: 1, dropped: 1, .. } = out.verdicts[0] else { panic!("{odd}") };
+        }
+        let alone = format!(r#"{{"id":"r1","seatbid":[{odd}]}}"#);
+        assert_eq!(merged(None, &[&alone]).verdicts, [ReplyVerdict::Invalid("bids")], "{odd}");
+        assert_eq!(glanced(&alone), None, "{odd}");
+    }
+}
+
+#[test]
+fn as_many_seatbids_and_bids_as_allowed_and_no_more() {
+    let good = r#"{"id":"b","impid":"1","price":1}"#;
+    let of = |seats: &[usize]| {
+        let seat = |bids: &usize| format!(r#"{{"bid":[{}]}}"#, vec![good; *bids].join(","));
+        let seats: Vec<_> = seats.iter().map(seat).collect();
+        format!(r#"{{"id":"r1","seatbid":[{}]}}"#, seats.join(","))
+    };
+    for (seats, fits) in [
+        (&[3][..], true),
+        (&[4], false),
+        (&[1, 1], true),
+        (&[1, 2], false),
+        (&[2, 0, 0], false),
+        (&[1, 0, 0], true),
+        (&[9, 1], false),
+    ] {
+        let out = capped(None, &[&of(seats), &reply("")], 4);
+        let is_large = out.verdicts[0] == ReplyVerdict::TooLarge;
+        assert_eq!((is_large, out.verdicts.len()), (!fits, 2), "{seats:?}");
+        assert!(out.body.is_some(), "the other is not held to account for it");
+        let bids = seats.iter().sum();
+        assert_eq!(glanced(&of(seats)), Some(Glance { bids, nbr: None, bidid: None }), "counted in any case");
+    }
+    let odd = r#"{"id":"r1","seatbid":[1,null,{"bid":5},{"bid":[5]}]}"#;
+    assert_eq!(capped(None, &[odd], 5).verdicts, [ReplyVerdict::Invalid("bids")]);
+    assert_eq!(capped(None, &[odd], 4).verdicts, [ReplyVerdict::TooLarge]);
+    let none = r#"{"id":"r1","seatbid":[]}"#;
+    assert_eq!(capped(None, &[none], 0).verdicts, [ReplyVerdict::NoBid { nbr: None }]);
+}
+
+/// What is kept of a bid is small, and there are at most so many.
+#[test]
+fn a_bid_costs_little_memory() {
+    assert!(size_of::<reply::RawBid>() <= 64, "{}", size_of::<reply::RawBid>());
+    let tiny = format!(r#"{{"id":"r1","seatbid":[{{"bid":[{}]}}]}}"#, vec!["5"; 500_000].join(","));
+    let kept = |most| Reply::read(tiny.as_bytes(), most).unwrap().seats.iter().map(|s| s.bids.len()).sum();
+    assert_eq!((kept(1_000), kept(0)), (0_usize, 0_usize), "of too many none is kept");
+    assert_eq!(kept(500_001), 500_000);
+}
+
+#[test]
+fn a_long_response_is_judged_without_its_types() {
+    let body = |fill: usize| {
+        format!(
+            r#"{{"id":"r1","seatbid":[{{"bid":[{{"id":"b","impid":"1","price":1,"w":-1}}],"x":"{}"}}]}}"#,
+            "x".repeat(fill)
+        )
+    };
+    let fill = judge::TYPED_UP_TO - body(0).len();
+    let typed_error = |fill| match merged(None, &[&body(fill)]).verdicts[0] {
+        ReplyVerdict::Bid { bids: 1, dropped: 0, typed_error, .. } => typed_error,
+        verdict => panic!("{verdict:?}"),
+    };
+    assert_eq!((typed_error(fill), typed_error(fill + 1)), (true, false));
+}
+
+#[test]
 fn a_group_is_one_however_its_number_is_written() {
     for (group, whole) in
         [("1", true), ("1.0", true), ("10e-1", true), ("0", false), ("2", false), ("\"1\"", false)]
@@ -236,7 +339,7 @@ fn ids_with_half_a_surrogate_pair_are_not_all_the_same() {
 #[test]
 fn hostile_replies_are_refused_and_cost_nobody_else() {
     let good = reply(r#""id":"r1","#);
-    let deep = format!(r#"{{"id":"r1","seatbid":[{SEAT}],"ext":{}{}}}"#, "[".repeat(64), "]".repeat(64));
+    let deep = format!(r#"{{"id":"r1","seatbid":[{SEAT}],"ext":{}{}}}"#, "[".repeat(128), "]".repeat(128));
     let hostile = [
         deep.as_str(),
         &"[".repeat(100_000),
@@ -253,16 +356,18 @@ fn hostile_replies_are_refused_and_cost_nobody_else() {
         assert_eq!(text(&out), format!(r#"{{"id":"r1","seatbid":[{SEAT}]}}"#));
     }
     let not_utf8 = b"{\"id\":\"r1\",\"ext\":\"\xff\"}";
-    assert!(glance(not_utf8, Limits::default()).is_none());
+    assert!(glance(not_utf8).is_none());
 }
 
 #[test]
-fn depth_is_read_up_to_the_limit() {
+fn depth_is_read_up_to_the_scanners_limit() {
     let at = |depth: usize| {
-        let body = format!(r#"{{"id":"r1","ext":{}{}}}"#, "[".repeat(depth - 1), "]".repeat(depth - 1));
-        glance(body.as_bytes(), Limits { max_depth: 16, ..Limits::default() }).is_some()
+        let ext = ["[".repeat(depth - 6), "]".repeat(depth - 6)].concat();
+        let bid = format!(r#"{{"id":"b","impid":"1","price":1,"ext":{{"x":{ext}}}}}"#);
+        let body = format!(r#"{{"id":"r1","seatbid":[{{"bid":[{bid}]}}]}}"#);
+        (glanced(&body).is_some(), merged(None, &[&body]).body.is_some())
     };
-    assert_eq!((at(16), at(17)), (true, false));
+    assert_eq!((at(70), at(128), at(129)), ((true, true), (true, true), (false, false)));
 }
 
 /// A quadratic rule would need minutes for these.

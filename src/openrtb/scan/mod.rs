@@ -89,10 +89,11 @@ pub(super) struct Array {
     pub count: u32,
 }
 
-/// The deepest nesting that a skipped value may have.
-const DEEPEST: usize = 128;
+/// The deepest nesting that is ever read.
+pub(super) const DEEPEST: usize = 128;
 
-/// A walk over a text whose UTF-8 has been checked.
+/// A walk over a text whose UTF-8 has been checked. A clone stays where it was made: the way back.
+#[derive(Clone)]
 pub(super) struct Scanner<'a> {
     lexer: Lexer<'a>,
     at: usize,
