@@ -30,7 +30,7 @@ pub(super) enum Draft {
 /// Turns what came back into one answer. Every reply gets its verdict and its final outcome, and is counted.
 pub(super) fn answer(admitted: &Admitted, legs: &[Leg], replies: &mut [Replied]) -> Draft {
     let draft = if admitted.publisher.settings.ssps.len() == 1 {
-        replies.first_mut().map_or(Draft::NoBid, |replied| passed(replied))
+        replies.first_mut().map_or(Draft::NoBid, passed)
     } else {
         merged(admitted, legs, replies)
     };

@@ -74,7 +74,7 @@ pub enum RejectKind {
     #[error("{0}")]
     BadRequest(#[from] ScanError),
     /// The body is compressed and does not inflate.
-    #[error("body is not valid gzip")]
+    #[error("body is not valid gzip, or of too many members")]
     BadGzip,
     /// A credential was presented and is not known.
     #[error("the API key is not known")]

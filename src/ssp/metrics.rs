@@ -28,7 +28,7 @@ impl Metrics {
             duration: registry.histograms("ssp_duration_seconds", duration, &["ssp"], buckets::PARTNER)?,
             dropped: registry.counters(
                 "ssp_bids_dropped_total",
-                "Bids left out of a merged answer: unknown imp, no id or price, a duplicate, a group not whole.",
+                "Bids left out of a merged answer: unknown imp, no id or price, a member twice, a duplicate, a group not whole. A seatbid that is none counts as one.",
                 &["ssp"],
             )?,
             inflight: registry.gauges(

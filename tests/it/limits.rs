@@ -74,7 +74,7 @@ async fn an_ssp_that_recovers_is_reached_at_once_though_late_answers_hold_every_
     let lines = "timeout_ms = 500\nmax_connections = 2\nlate_ms = 10000";
     let ssps = vec![("alpha".into(), ssp.address, lines.into())];
     let stack = Stack::start(&Plan { ssps, ..Plan::default() }).await;
-    ssp.set(Script { delay: std::time::Duration::from_secs(600), ..Script::default() });
+    ssp.set(Script { delay: std::time::Duration::from_mins(10), ..Script::default() });
     let hung = futures_util::future::join_all((0..2).map(|_| post(&stack, &[], body_of(100)))).await;
     assert!(hung.iter().all(|answer| answer.status == 204));
     let held = stack.metric("uid2gw_ssp_connections{ssp=\"alpha\"}").await;

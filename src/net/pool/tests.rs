@@ -266,7 +266,7 @@ fn the_oldest_drain_makes_room_for_an_exchange() {
     peer::local(async {
         let bench = Bench::with(Peer::plain().await, None, |settings| {
             settings.max_connections = 2;
-            settings.late = Duration::from_secs(600);
+            settings.late = Duration::from_mins(10);
         });
         let hang = async |body| {
             let (done, connection) = tokio::join!(bench.exchange(body, shortly()), async {
@@ -300,7 +300,7 @@ fn nothing_is_drained_while_an_exchange_waits() {
     peer::local(async {
         let bench = Bench::with(Peer::plain().await, None, |settings| {
             settings.max_connections = 1;
-            settings.late = Duration::from_secs(600);
+            settings.late = Duration::from_mins(10);
         });
         let (hung, done, ()) =
             tokio::join!(bench.exchange("a", shortly()), bench.exchange("b", soon()), async {
