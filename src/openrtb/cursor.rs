@@ -113,17 +113,21 @@ impl<'a> Cursor<'a> {
     }
 
     /// The string value of a member of the object it stands at; anything else has none.
-    pub(super) fn member(mut self, name: &str) -> Option<Text> {
+    pub(super) fn member(self, name: &str) -> Option<Text> {
+        self.value_of(name)?.skip()
+    }
+
+    /// At the value of a member of the object it stands at; anything else has none.
+    pub(super) fn value_of(mut self, name: &str) -> Option<Self> {
         if self.peek() != b'{' {
             return None;
         }
         self.open();
         while self.next() {
-            let key = self.key();
-            let value = self.skip();
-            if key.decode(self.text) == name {
-                return value;
+            if self.key().decode(self.text) == name {
+                return Some(self);
             }
+            self.skip();
         }
         None
     }

@@ -13,6 +13,7 @@ mod cursor;
 mod eid;
 mod error;
 pub mod guard;
+mod lookup;
 mod permissions;
 mod read;
 mod request;
