@@ -1,5 +1,7 @@
 //! One row: what an SSP received against what it must have received.
 
+use http::HeaderMap;
+
 use super::expected::{Expected, Leg, TMAX};
 use super::leak::Texts;
 use crate::sandbox::ssp::Received;
@@ -11,6 +13,17 @@ pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) result: String,
     pub(super) reason: String,
+}
+
+impl Answer {
+    /// Reads `x-uid2gw-result`, such as `injected;reason=fresh;source=user`. Without it, nothing fits.
+    pub(super) fn of(status: u16, headers: &HeaderMap) -> Self {
+        let said = headers.get("x-uid2gw-result").and_then(|value| value.to_str().ok());
+        let mut parts = said.unwrap_or_default().split(';');
+        let result = parts.next().unwrap_or_default().to_owned();
+        let reason = parts.find_map(|part| part.strip_prefix("reason=")).unwrap_or_default().to_owned();
+        Self { status, result, reason }
+    }
 }
 
 /// How a row ended.
@@ -81,8 +94,6 @@ fn body_difference(wanted: &str, body: &str, tmax: u64) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderMap;
-
     use super::super::case::{Lists, Setting, cases, standing};
     use super::super::table::{BUILT_IN, Table};
     use super::*;

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
 use super::case::{Case, Lists, Setting};
-use super::compare::{self, Answer, Wanted};
+use super::compare::{self, Wanted};
 use super::expected::Expected;
 use super::node::Node;
 use super::report::Row;
@@ -61,10 +61,8 @@ async fn ask(
     let expected = Expected::of(case, lists, setting, plan.ssps);
     let inbound = inbound(case, lists);
     let headers = headers(case).with_context(|| format!("headers of {}", case.signal))?;
-    let (status, said) = lane.auction(publisher, &headers, inbound.text()).await?;
+    let answer = lane.auction(publisher, &headers, inbound.text()).await?;
     let received = lane.received();
-    let (result, reason) = lane.decided(&said)?;
-    let answer = Answer { status, result, reason };
     let token = lane.token(publisher);
     let new = new_entry(setting, token);
     let rows = plan.ssps.iter().zip(received).map(|(ssp, mut received)| {

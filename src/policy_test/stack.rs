@@ -21,6 +21,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 
 use super::case::Setting;
+use super::compare::Answer;
 use super::table::Demand;
 use crate::app::{App, Running};
 use crate::config;
@@ -32,23 +33,19 @@ use crate::uid2::Scope;
 /// The user whom every request names.
 pub(super) const USER: &str = "policy-test-user";
 
-/// A gateway and its SSPs. One request at a time: so what the SSPs and the counters show belongs to it.
+/// A gateway and its SSPs. One request at a time: so what the SSPs show belongs to it.
 pub(super) struct Lane {
     gateway: Running,
     ssps: Vec<Arc<Ssp>>,
     client: Client<HttpConnector, Full<Bytes>>,
     /// Per publisher: its key, and the token of its user.
     publishers: Vec<Publisher>,
-    counted: BTreeMap<Pair, u64>,
 }
 
 struct Publisher {
     authorization: HeaderValue,
     token: String,
 }
-
-/// Result and reason.
-pub(super) type Pair = (String, String);
 
 /// The operator of each scope.
 #[derive(Clone, Copy, Debug)]
@@ -109,11 +106,10 @@ impl Lane {
         }
         let gateway = App::build(config)?.start()?;
         let client = Client::builder(TokioExecutor::new()).build_http();
-        let mut lane = Self { gateway, ssps, client, publishers: Vec::new(), counted: BTreeMap::new() };
+        let mut lane = Self { gateway, ssps, client, publishers: Vec::new() };
         for (key, setting) in keys.iter().zip(settings) {
             lane.publishers.push(outside.block_on(lane.log_in(key, setting.scope))?);
         }
-        lane.counted = lane.counters()?;
         Ok(lane)
     }
 
@@ -140,13 +136,13 @@ impl Lane {
         &self.publishers[publisher].token
     }
 
-    /// Sends one ad request; the status of the answer, and its headers.
+    /// Sends one ad request; its outcome as the gateway tells it to whom it may.
     pub(super) async fn auction(
         &self,
         publisher: usize,
         headers: &HeaderMap,
         body: String,
-    ) -> anyhow::Result<(u16, HeaderMap)> {
+    ) -> anyhow::Result<Answer> {
         let uri = format!("http://{}/openrtb2/auction", self.gateway.data_address());
         let mut request = Request::post(uri)
             .header(AUTHORIZATION, &self.publishers[publisher].authorization)
@@ -156,7 +152,7 @@ impl Lane {
         request.headers_mut().extend(headers.clone());
         let (head, body) = self.client.request(request).await?.into_parts();
         body.collect().await?;
-        Ok((head.status.as_u16(), head.headers))
+        Ok(Answer::of(head.status.as_u16(), &head.headers))
     }
 
     /// What each SSP received since the last call.
@@ -167,45 +163,6 @@ impl Lane {
             received
         };
         self.ssps.iter().map(take).collect()
-    }
-
-    /// Result and reason of the only request since the last call, as the gateway counted it.
-    pub(super) fn decided(&mut self, _answer: &HeaderMap) -> anyhow::Result<Pair> {
-        let now = self.counters()?;
-        let grown: Vec<&Pair> = now
-            .iter()
-            .filter(|(pair, n)| self.counted.get(*pair).copied().unwrap_or(0) < **n)
-            .map(|(pair, _)| pair)
-            .collect();
-        let pair = match grown.as_slice() {
-            [one] => (*one).clone(),
-            none_or_several => {
-                let several = none_or_several.iter().map(|(result, reason)| format!("{result} {reason}"));
-                (String::from("uncounted"), several.collect::<Vec<_>>().join(", "))
-            }
-        };
-        self.counted = now;
-        Ok(pair)
-    }
-
-    /// `identity_reason_total` of all scopes.
-    fn counters(&self) -> anyhow::Result<BTreeMap<Pair, u64>> {
-        let text = String::from_utf8(self.gateway.registry().text()?)?;
-        let label = |line: &str, name: &str| -> Option<String> {
-            let (_, rest) = line.split_once(&format!("{name}=\""))?;
-            rest.split_once('"').map(|(value, _)| value.to_owned())
-        };
-        let lines = text.lines().filter(|line| line.starts_with("uid2gw_identity_reason_total{"));
-        let mut counters = BTreeMap::new();
-        for line in lines {
-            let count = line.rsplit(' ').next().and_then(|n| n.parse::<u64>().ok());
-            if let (Some(result), Some(reason), Some(count)) =
-                (label(line, "result"), label(line, "reason"), count)
-            {
-                *counters.entry((result, reason)).or_default() += count;
-            }
-        }
-        Ok(counters)
     }
 
     /// Stops the gateway.
@@ -239,7 +196,7 @@ pub(super) fn configuration(
     let mut text = format!(
         "[server]\nlisten = \"127.0.0.1:0\"\nworkers = 1\ndrain_seconds = 0\n[admin]\nlisten = \"127.0.0.1:0\"\n\
          [operator]\nurls = [\"http://{uid2}\"]\neuid = {{ urls = [\"http://{euid}\"] }}\n[identity]\nwait_ms = 1000\n\
-         [store]\nkind = \"memory\"\nencryption_key = \"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"\n{ssp_tables}"
+         [debug]\nallow = true\n[store]\nkind = \"memory\"\nencryption_key = \"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"\n{ssp_tables}"
     );
     let mut keys = Vec::with_capacity(settings.len());
     for (index, setting) in settings.iter().enumerate() {
