@@ -127,26 +127,25 @@ impl Report {
         text + &self.summary()
     }
 
-    /// One line for each signal, place and result, the rows that failed, and the summary.
+    /// One line for each signal, place and result, the rows that failed, and the summary; for 100 columns.
     pub fn grouped(&self) -> String {
-        let mut groups: Vec<((&str, &str, String), Group)> = Vec::new();
-        let mut at: BTreeMap<(&str, &str, &str, &str, u8), usize> = BTreeMap::new();
+        let mut order: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+        let mut groups: BTreeMap<_, Group> = BTreeMap::new();
         for row in &self.rows {
-            let key = (row.signal.as_str(), row.place.as_str(), row.result, row.reason.as_str(), row.number);
-            let index = *at.entry(key).or_insert_with(|| {
-                let outcome = format!("row {:<2} {} {}", row.number, row.result, row.reason);
-                groups.push(((&row.signal, &row.place, outcome), Group::default()));
-                groups.len() - 1
-            });
-            groups[index].1.add(row);
+            let next = order.len();
+            let at = *order.entry((&row.signal, &row.place)).or_insert(next);
+            groups.entry((at, row.number, row.result, &row.reason)).or_default().add(row);
         }
-        let mut text = String::new();
-        for ((signal, place, outcome), group) in groups {
-            let bad = group.rows - group.ok;
-            let mark = if bad == 0 { String::new() } else { format!("  {bad} FAILED") };
-            let dialects =
-                group.dialects.iter().map(|(d, n)| format!("{d}: {n}")).collect::<Vec<_>>().join("  ");
-            writeln!(text, "{signal:<24.24} {place:<16} {outcome:<30} {dialects}{mark}").unwrap_or_default();
+        let mut names = vec![("", ""); order.len()];
+        for (name, at) in order {
+            names[at] = name;
+        }
+        let mut text =
+            format!("{:<32} {:<19} {:<28} {:>6}\n", "signal", "place", "row result reason", "rows");
+        for ((at, number, result, reason), Group { rows, failed }) in groups {
+            let ((signal, place), outcome) = (names[at], format!("{number:>3} {result} {reason}"));
+            let mark = if failed == 0 { String::new() } else { format!("  {failed} FAILED") };
+            writeln!(text, "{signal:<32.32} {place:<19} {outcome:<28} {rows:>6}{mark}").unwrap_or_default();
         }
         text.extend(self.failed().map(Row::line));
         text + &self.summary()
@@ -175,14 +174,48 @@ impl Report {
 #[derive(Default)]
 struct Group {
     rows: usize,
-    ok: usize,
-    dialects: BTreeMap<String, usize>,
+    failed: usize,
 }
 
 impl Group {
     fn add(&mut self, row: &Row) {
         self.rows += 1;
-        self.ok += usize::from(row.finding == Finding::Ok);
-        *self.dialects.entry(row.dialect.clone()).or_default() += 1;
+        self.failed += usize::from(row.finding != Finding::Ok);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(signal: &str, number: u8, finding: Finding) -> Row {
+        Row {
+            scope: "uid2",
+            choice: "defaults".into(),
+            signal: signal.into(),
+            place: "regs.coppa".into(),
+            value: "1".into(),
+            standing: "nothing".into(),
+            dialect: "2.6 no gvl".into(),
+            result: "denied",
+            reason: "coppa".into(),
+            removed: "all",
+            number,
+            finding,
+        }
+    }
+
+    #[test]
+    fn a_signal_stays_together_in_its_order_and_failures_come_before_the_summary() {
+        let leak = Finding::Leak("it leaked".into());
+        let rows = [("z", 1, Finding::Ok), ("a", 2, Finding::Ok), ("z", 9, Finding::Ok), ("z", 1, leak)];
+        let rows = rows.into_iter().map(|(signal, number, finding)| row(signal, number, finding));
+        let text = Report { rows: rows.collect() }.grouped();
+        let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(lines[1], ["z", "regs.coppa", "1", "denied", "coppa", "2", "1", "FAILED"]);
+        assert_eq!(lines[2], ["z", "regs.coppa", "9", "denied", "coppa", "1"]);
+        assert_eq!(lines[3], ["a", "regs.coppa", "2", "denied", "coppa", "1"]);
+        assert_eq!((lines[4][0], lines.len()), ("LEAK", 6), "{text}");
+        assert_eq!(text.lines().last(), Some("rows 4, differences 0, leaks 1"));
     }
 }
