@@ -46,12 +46,9 @@ async fn attempt(
 
 /// The body, whole and inflated, or the reason why not.
 async fn read_body(headers: &HeaderMap, body: Incoming, settings: &Settings) -> Result<Bytes, RejectKind> {
-    if !media_type_is_ours(headers) {
-        return Err(RejectKind::MediaType);
-    }
-    let gzip = is_gzip(headers)?;
+    let gzip = coding(headers)?;
+    let too_large = too_large(gzip, settings);
     let limit = settings.max_body_bytes;
-    let too_large = RejectKind::TooLarge { limit, what: if gzip { "compressed" } else { "received" } };
     if announced(headers).is_some_and(|length| length > limit as u64) {
         return Err(too_large);
     }
@@ -61,11 +58,26 @@ async fn read_body(headers: &HeaderMap, body: Incoming, settings: &Settings) -> 
         Ok(Err(ReadError::Broken)) => return Err(RejectKind::BodyBroken),
         Err(_) => return Err(RejectKind::BodyTimeout(millis(settings.body_timeout))),
     };
-    if !gzip {
-        return Ok(bytes);
+    if gzip { unpacked(&bytes, settings) } else { Ok(bytes) }
+}
+
+/// What a body that is there already would be read as, or the reason why not.
+pub fn body_of(headers: &HeaderMap, bytes: Bytes, settings: &Settings) -> Result<Bytes, RejectKind> {
+    let gzip = coding(headers)?;
+    if bytes.len() > settings.max_body_bytes {
+        return Err(too_large(gzip, settings));
     }
+    if gzip { unpacked(&bytes, settings) } else { Ok(bytes) }
+}
+
+fn too_large(gzip: bool, settings: &Settings) -> RejectKind {
+    let what = if gzip { "compressed" } else { "received" };
+    RejectKind::TooLarge { limit: settings.max_body_bytes, what }
+}
+
+fn unpacked(bytes: &[u8], settings: &Settings) -> Result<Bytes, RejectKind> {
     let limit = settings.max_inflated_bytes;
-    gzip::inflate(&bytes, limit).map_err(|fault| match fault {
+    gzip::inflate(bytes, limit).map_err(|fault| match fault {
         InflateError::Broken => RejectKind::BadGzip,
         InflateError::TooLarge => RejectKind::TooLarge { limit, what: "inflated" },
     })
@@ -76,6 +88,11 @@ fn media_type_is_ours(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(CONTENT_TYPE) else { return true };
     let media = value.as_bytes().split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
     media.eq_ignore_ascii_case(b"application/json") || media.eq_ignore_ascii_case(b"text/plain")
+}
+
+/// Whether a body of ours comes as gzip.
+fn coding(headers: &HeaderMap) -> Result<bool, RejectKind> {
+    if media_type_is_ours(headers) { is_gzip(headers) } else { Err(RejectKind::MediaType) }
 }
 
 fn is_gzip(headers: &HeaderMap) -> Result<bool, RejectKind> {

@@ -25,6 +25,7 @@ use crate::ssp;
 use crate::telemetry::Registry;
 
 pub use admin::{Admin, AdminState};
+pub use auction::body_of;
 pub use drain::{Drain, Stage};
 pub use listener::{BindError, bind};
 pub use metrics::Metrics;
