@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{BAD_CONFIG, environment, print};
-use crate::config;
+use super::{BAD_INPUT, environment, print};
+use crate::config::{self, Fault};
 
 /// Read a configuration and report every fault with file, line, column and key. Exit code 0 or 2.
 #[derive(Debug, clap::Args)]
@@ -27,12 +27,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
     if args.json {
-        let faults: Vec<_> = faults
-            .iter()
-            .map(|f| json!({"file": f.file, "line": f.line, "column": f.column, "key": f.key, "reason": f.reason}))
-            .collect();
-        let document = json!({"ok": faults.is_empty(), "faults": faults, "warnings": warnings});
-        print(&format!("{document:#}\n"))?;
+        print(&format!("{:#}\n", document(&faults, &warnings)))?;
     } else {
         for fault in &faults {
             print(&format!("{fault}\n"))?;
@@ -44,5 +39,16 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             if faults.is_empty() { String::from("ok") } else { format!("{} fault(s)", faults.len()) };
         print(&format!("{}: {verdict}\n", args.config.display()))?;
     }
-    Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(BAD_CONFIG) })
+    Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(BAD_INPUT) })
+}
+
+/// What was found, as one document.
+pub(super) fn document(faults: &[Fault], warnings: &[String]) -> Value {
+    let faults: Vec<_> = faults
+        .iter()
+        .map(
+            |f| json!({"file": f.file, "line": f.line, "column": f.column, "key": f.key, "reason": f.reason}),
+        )
+        .collect();
+    json!({"ok": faults.is_empty(), "faults": faults, "warnings": warnings})
 }

@@ -7,14 +7,15 @@ use std::process::ExitCode;
 use anyhow::{Context, anyhow};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{BAD_CONFIG, complain, environment, print};
+use super::{bad_config, environment, print, without_result};
 use crate::config;
 use crate::explain::{Question, Style, explain};
 
 /// Show what the gateway makes of one bid request: publisher, hints, privacy signals and verdict, and for each SSP the
 /// time, the headers and the body with the edit marked: [-removed-]{+added+}, or in colours on a terminal. Uses no
-/// network and no store: a token that is named as such stands for the user's own. Exit code 1 when the request would be
-/// refused, with the member, the offset and the reason.
+/// network and no store: a token that is named as such stands for the user's own. The body for an SSP that gets gzip is shown
+/// unpacked. Exit code 1 when the request would be refused, with the member, the offset and the reason; 2 when the
+/// configuration cannot be used.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  uid2-gateway explain --config deploy/gateway.toml --publisher acme --header X-Publisher-User-Id=u1 request.json"
@@ -35,7 +36,7 @@ pub(super) struct Args {
     /// One JSON document.
     #[arg(long)]
     json: bool,
-    /// The bid request; - or nothing for stdin.
+    /// The bid request, as gzip if --header Content-Encoding=gzip says so; - or nothing for stdin.
     #[arg(value_name = "FILE", default_value = "-")]
     request: PathBuf,
 }
@@ -48,19 +49,23 @@ fn header(text: &str) -> anyhow::Result<(HeaderName, HeaderValue)> {
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let config = match config::load(&args.config, &environment()) {
         Ok((config, _)) => config,
-        Err(faults) => {
-            complain(&format!("the configuration cannot be used\n{faults}"));
-            return Ok(ExitCode::from(BAD_CONFIG));
-        }
+        Err(faults) => return bad_config(args.json, faults),
     };
     let mut headers = HeaderMap::new();
     for (name, value) in args.headers {
         headers.append(name, value);
     }
-    let body = read(&args.request)?.into();
+    let body = match read(&args.request) {
+        Ok(body) => body.into(),
+        Err(fault) => return without_result(args.json, &format!("{fault:#}"), ExitCode::FAILURE),
+    };
     let question = Question { publisher: args.publisher, headers, body, user_known: !args.no_user };
     let style = if io::stdout().is_terminal() { Style::Colours } else { Style::Words };
-    let (text, exit) = match explain(config, question)? {
+    let answer = match explain(config, question) {
+        Ok(answer) => answer,
+        Err(fault) => return without_result(args.json, &format!("{fault:#}"), ExitCode::FAILURE),
+    };
+    let (text, exit) = match answer {
         Ok(explained) if args.json => (format!("{:#}\n", explained.json()), ExitCode::SUCCESS),
         Ok(explained) => (explained.text(style), ExitCode::SUCCESS),
         Err(problem) if args.json => (format!("{:#}\n", problem.json()), ExitCode::FAILURE),

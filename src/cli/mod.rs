@@ -14,6 +14,9 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use serde_json::json;
+
+use crate::config::Faults;
 
 /// Puts UID2 identity into real-time bidding.
 #[derive(Debug, Parser)]
@@ -46,8 +49,8 @@ enum Command {
     Keygen(keygen::Args),
 }
 
-/// Exit code for a configuration that cannot be used.
-const BAD_CONFIG: u8 = 2;
+/// Exit code for a configuration, or something else to work with, that cannot be used; as for flags.
+const BAD_INPUT: u8 = 2;
 
 /// Runs the command line.
 pub fn main() -> ExitCode {
@@ -79,9 +82,30 @@ fn complain(text: &str) {
     writeln!(io::stderr(), "uid2-gateway: {text}").unwrap_or_default();
 }
 
-/// A result on stdout.
+/// A result on stdout. A reader who has seen enough and went (`| head`) is no fault: the exit code tells the result as
+/// ever.
 fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(fault) if fault.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        printed => printed,
+    }
+}
+
+/// Says why there is no result: on stderr, and where one JSON document is wanted on stdout, too.
+fn without_result(json: bool, fault: &str, exit: ExitCode) -> anyhow::Result<ExitCode> {
+    complain(fault);
+    if json {
+        print(&format!("{:#}\n", json!({"ok": false, "error": fault})))?;
+    }
+    Ok(exit)
+}
+
+/// The same for a configuration that cannot be used; the document is that of `check --json`.
+fn bad_config(json: bool, faults: Faults) -> anyhow::Result<ExitCode> {
+    complain(&format!("the configuration cannot be used\n{faults}"));
+    if json {
+        print(&format!("{:#}\n", check::document(&faults.into_vec(), &[])))?;
+    }
+    Ok(ExitCode::from(BAD_INPUT))
 }

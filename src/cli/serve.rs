@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
-use super::{BAD_CONFIG, complain, environment, print};
+use super::{BAD_INPUT, complain, environment, print};
 use crate::app::App;
 use crate::config;
 use crate::telemetry::log;
@@ -27,7 +27,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Ok(loaded) => loaded,
         Err(faults) => {
             complain(&format!("the configuration cannot be used\n{faults}"));
-            return Ok(ExitCode::from(BAD_CONFIG));
+            return Ok(ExitCode::from(BAD_INPUT));
         }
     };
     log::install(&config.log)?;

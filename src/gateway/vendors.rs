@@ -64,6 +64,11 @@ impl Vendors {
         Ok(Self { settings, current: ArcSwap::from_pointee(gvl), seen })
     }
 
+    /// Whether no file was configured.
+    pub fn are_built_in(&self) -> bool {
+        self.settings.path.is_none()
+    }
+
     /// The list as it is now, for one request.
     pub fn current(&self) -> arc_swap::Guard<Arc<Gvl>> {
         self.current.load()

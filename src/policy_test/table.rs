@@ -173,7 +173,7 @@ impl Removed {
 pub enum TableError {
     /// Not JSON, or not of the table's shape.
     #[error("the table cannot be read: {0}")]
-    Shape(#[from] serde_json::Error),
+    Shape(serde_json::Error),
     /// It names something that is not in it.
     #[error("the table names {what} \"{name}\", and holds none of that name")]
     Unknown {
@@ -195,7 +195,7 @@ pub enum TableError {
 impl Table {
     /// Reads a table and checks that it agrees with itself.
     pub fn parse(text: &str) -> Result<Self, TableError> {
-        let table: Self = serde_json::from_str(text)?;
+        let table: Self = serde_json::from_str(text).map_err(TableError::Shape)?;
         let entries = table.standing.iter().flat_map(|s| s.user.iter().chain(&s.ext).flatten());
         known("an entry", entries, |name| table.entries.contains_key(name))?;
         known("a standing list", &table.brief, |name| table.standing.iter().any(|s| s.name == *name))?;
@@ -209,6 +209,11 @@ impl Table {
             }
         }
         Ok(table)
+    }
+
+    /// Whether the name of a signal or case holds this.
+    pub fn knows(&self, part: &str) -> bool {
+        self.outcomes().any(|(name, _)| name.contains(part))
     }
 
     /// Every outcome that is stated anywhere, with the name of its signal or case.

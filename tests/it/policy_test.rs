@@ -1,7 +1,7 @@
 //! `policy-test`: it passes on the gateway as it is, and fails, naming the row, when the gateway and the table disagree
 //! or an identifier leaks.
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,12 +12,18 @@ use uid2_gateway::sandbox::ssp::Received;
 use crate::support::{binary, repository};
 
 fn command(args: &[&str]) -> Output {
+    prepared(args).output().unwrap()
+}
+
+fn prepared(args: &[&str]) -> Command {
     let minimal = [
         ("UID2GW_STORE_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
         ("ACME_UID2_KEY", "UID2-C-L-124-H8VwqX.l2G4TCuUWYAqdqkeG/UqtFoPEoXirKn4kHWxc="),
         ("ACME_UID2_SECRET", "NcMgi6Y8C80SlxvV7pYlfcvEIo+2b0508tYQ3pKK8HM="),
     ];
-    Command::new(binary()).arg("policy-test").args(args).envs(minimal).output().unwrap()
+    let mut command = Command::new(binary());
+    command.arg("policy-test").args(args).envs(minimal);
+    command
 }
 
 fn stdout(output: &Output) -> String {
@@ -49,16 +55,51 @@ fn json_is_one_document() {
 }
 
 #[test]
+fn what_there_is_nothing_to_test_with_is_said_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("table.json");
+    std::fs::write(&file, BUILT_IN.replacen("\"reason\": \"coppa\"", "\"resaon\": \"coppa\"", 1)).unwrap();
+    for (args, said) in [
+        (["--only", "nosuch"], "no signal's name holds \"nosuch\""),
+        (["--table", file.to_str().unwrap()], "unknown field `resaon`"),
+        (["--config", "/nonexistent/gateway.toml"], "cannot be read"),
+    ] {
+        let output = command(&args);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), stderr.matches(said).count()), (Some(2), 1), "{stderr}");
+        assert_eq!(output.stdout, b"");
+        let output = command(&[&args[..], &["--json"]].concat());
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((output.status.code(), &document["ok"]), (Some(2), &Value::from(false)));
+        assert!(document.to_string().contains(&said.replace('"', "\\\"")), "{document}");
+    }
+}
+
+/// The exit code is the result's, whether or not somebody reads to the end.
+#[test]
+fn a_reader_who_went_is_no_leak() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut gone = prepared(&["--only", "coppa"]);
+    let output = gone.stdout(writer).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()));
+}
+
+#[test]
 fn the_choices_of_a_configuration_are_tested() {
     let folder = tempfile::tempdir().unwrap();
     let minimal = std::fs::read_to_string(repository("fixtures/config/valid/minimal.toml")).unwrap();
     let file = folder.path().join("gateway.toml");
-    std::fs::write(&file, minimal + "[privacy]\nus_optout = \"pass\"\n").unwrap();
+    let gvl = repository("fixtures/privacy/gvl.json");
+    let gvl = gvl.to_str().unwrap();
+    std::fs::write(&file, format!("{minimal}[privacy]\nus_optout = \"pass\"\ngvl = \"{gvl}\"\n")).unwrap();
     let output = command(&["--only", "us_privacy", "--config", file.to_str().unwrap()]);
     let text = stdout(&output);
     assert_eq!(output.status.code(), Some(0), "{text}");
     let row = "ok | uid2 | acme | us_privacy | regs.us_privacy = \"1YYN\" | nothing | 2.6 gvl 76 | row 9 | absent us_privacy | removed none";
     assert!(text.lines().any(|line| line == row), "{text}");
+    let note = "uid2-gateway: privacy.gvl is not used: the table is about the vendors built in\n";
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), note);
     std::fs::write(&file, "[privacy]\nus_optout = \"perhaps\"\n").unwrap();
     assert_eq!(command(&["--config", file.to_str().unwrap()]).status.code(), Some(2));
 }
