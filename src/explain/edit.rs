@@ -1,7 +1,11 @@
 //! What an edit took out of a body and what it put in, told from the bytes themselves: a piece that is a slice of the
 //! inbound body was left alone, whatever stands between two of them was changed.
+//!
+//! Where the DII guard made a body of its own in between, its slices are first led back to those of the inbound one.
 
 use bytes::Bytes;
+
+use crate::gateway::{ExplainedCall, Explanation, Guarded};
 
 /// A stretch of an outgoing body.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -12,6 +16,36 @@ pub(super) enum Mark {
     Removed(Bytes),
     /// Leaves and did not stand there.
     Added(Bytes),
+}
+
+/// The stretches of the body that leaves with a call.
+pub(super) fn edits(explanation: &Explanation, call: &ExplainedCall) -> Vec<Mark> {
+    let inbound = explanation.request.body();
+    match &explanation.guarded {
+        Some(guarded) => marks(inbound, &led_back(guarded, &call.body)),
+        None => marks(inbound, &call.body),
+    }
+}
+
+/// The same bytes, as slices of the body as it came wherever they are slices of the body as the guard left it.
+fn led_back(guarded: &Guarded, pieces: &[Bytes]) -> Vec<Bytes> {
+    let mut out = Vec::new();
+    for piece in pieces {
+        let Some(start) = offset_in(&guarded.body, piece) else {
+            out.push(piece.clone());
+            continue;
+        };
+        let mut at = 0;
+        for kept in &guarded.pieces {
+            let from = start.max(at);
+            let to = (start + piece.len()).min(at + kept.len());
+            if from < to {
+                out.push(kept.slice(from - at..to - at));
+            }
+            at += kept.len();
+        }
+    }
+    out
 }
 
 /// The stretches of the body that `pieces` make together, and of what is missing from `inbound`, in order.
@@ -70,8 +104,19 @@ mod tests {
         assert_eq!(shown(&body, &[body.slice(2..4), new.clone()]), "[-01-]23[-456789-]{+new+}");
         assert_eq!(shown(&body, &[body.slice(..4), new.clone(), body.slice(4..)]), "0123{+new+}456789");
         assert_eq!(shown(&body, &[new]), "[-0123456789-]{+new+}");
-        // The same text from elsewhere is not the same bytes.
-        assert_eq!(shown(&body, &[Bytes::from(body.to_vec())]), "[-0123456789-]{+0123456789+}");
         assert_eq!(shown(&body, &[]), "[-0123456789-]");
+    }
+
+    #[test]
+    fn what_the_guard_cut_is_all_that_it_changed() {
+        let body = Bytes::from_static(b"0123456789");
+        let pieces = vec![body.slice(..2), body.slice(4..5), body.slice(7..)];
+        let left = Bytes::from(pieces.concat());
+        let guarded = Guarded { hits: Vec::new(), pieces, body: left.clone() };
+        let shown = |outgoing: &[Bytes]| shown(&body, &led_back(&guarded, outgoing));
+        let new = Bytes::from(String::from("new"));
+        assert_eq!(shown(std::slice::from_ref(&left)), "01[-23-]4[-56-]789");
+        assert_eq!(shown(&[left.slice(..1), new.clone(), left.slice(4..)]), "0[-1234567-]{+new+}89");
+        assert_eq!(shown(&[left.slice(..2), new, left.slice(2..)]), "01[-23-]{+new+}4[-56-]789");
     }
 }

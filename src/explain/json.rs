@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::edit::{Mark, marks};
+use super::edit::{Mark, edits};
 use super::text::{Style, dialect, found_name, header_lines, hints, marked, strip_name};
 use super::{Explained, Problem, STAND_IN};
 use crate::gateway::{ExplainedLeg, Hint, RejectKind};
@@ -18,19 +18,21 @@ impl Explained {
         let scope = explanation.publisher.settings.identity.scope();
         let hints: Vec<Value> = hints(explanation)
             .into_iter()
-            .map(|(hint, said)| {
-                json!({"hint": hint.as_str(), "found": said.trim_end_matches("  <- wins"),
-                       "wins": decision.source == Some(hint)})
-            })
+            .map(|(hint, said, won)| json!({"hint": hint.as_str(), "found": said, "wins": won}))
             .collect();
         let signals: Vec<Value> =
             self.signals.iter().map(|s| json!({"place": s.place, "value": s.value})).collect();
+        let found = explanation.guarded.iter().flat_map(|guarded| &guarded.hits);
+        let cut = found
+            .map(|hit| json!({"member": hit.spot.path(), "offset": hit.offset, "raw_uid2": hit.raw}))
+            .collect::<Vec<_>>();
         json!({
             "publisher": {
                 "id": explanation.publisher.settings.id, "found_by": found_name(explanation.found),
                 "mismatch": explanation.mismatch, "authenticated": explanation.authenticated,
             },
             "hints": hints,
+            "dii": cut,
             "signals": signals,
             "verdict": verdict(scope.as_str(), explanation.verdict),
             "other_scope": explanation.other.map(|other| verdict(scope.other().as_str(), other)),
@@ -45,12 +47,13 @@ impl Explained {
 
     fn leg_json(&self, leg: &ExplainedLeg) -> Value {
         let call = leg.call.as_ref().map(|call| {
-            let marks = marks(&self.body, &call.body);
+            let marks = edits(&self.explanation, call);
             let leaves = marks.iter().filter(|mark| !matches!(mark, Mark::Removed(_)));
             let body: String = leaves.map(plain).collect();
             json!({
                 "tmax_ms": u64::try_from(call.left.as_millis()).unwrap_or(u64::MAX),
                 "headers": header_lines(&call.headers).into_iter().collect::<BTreeMap<_, _>>(),
+                "gzip": call.packed,
                 "body": body,
                 "marked": marks.iter().map(|mark| marked(mark, Style::Words)).collect::<String>(),
             })

@@ -4,7 +4,7 @@
 //! ```text
 //!  world   Config              → Gateway        the configured gateway over an empty store in memory; it dials nobody
 //!  mod     Question            → Explained      a stand-in token where a stored record would be asked for
-//!    signals  body, headers    → Signal         where a privacy signal stands
+//!    signals  request, headers → Signal         where a privacy signal stands
 //!    edit     body, pieces     → Mark           what was taken out and what was put in
 //!  text    Explained           → text           for people
 //!  json    Explained           → JSON           for programs
@@ -29,6 +29,7 @@ pub use self::text::Style;
 use self::world::World;
 use crate::config::Config;
 use crate::gateway::{Caller, Explanation, Inbound, Peer, Reject, RejectKind, Shared};
+use crate::server;
 use crate::time::Clock;
 
 /// The token that stands for the user's own. No operator made it and no buyer can read it.
@@ -41,7 +42,7 @@ pub struct Question {
     pub publisher: Option<String>,
     /// The request's headers.
     pub headers: HeaderMap,
-    /// The bid request.
+    /// The bid request, packed if the headers say so.
     pub body: Bytes,
     /// The user is one whom somebody logged in, with a fresh token.
     pub user_known: bool,
@@ -51,7 +52,6 @@ pub struct Question {
 #[derive(Debug)]
 pub struct Explained {
     explanation: Explanation,
-    body: Bytes,
     signals: Vec<signals::Signal>,
     user_known: bool,
 }
@@ -75,10 +75,14 @@ async fn answer(world: &World, question: Question) -> anyhow::Result<Result<Expl
         Ok(caller) => caller,
         Err(reject) => return Ok(Err(reject)),
     };
+    let body = match server::body_of(&question.headers, question.body, world.server()) {
+        Ok(body) => body,
+        Err(kind) => return Ok(Err(Reject { publisher: caller.publisher(), kind })),
+    };
     let inbound = |started: Instant| Inbound {
         headers: question.headers.clone(),
         caller: caller.clone(),
-        body: question.body.clone(),
+        body: body.clone(),
         started,
         peer: Peer { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), trusted: false },
     };
@@ -95,9 +99,8 @@ async fn answer(world: &World, question: Question) -> anyhow::Result<Result<Expl
     drop(gateway.explain(inbound(now + WARM_UP)).await);
     let explained = gateway.explain(inbound(Clock::monotonic())).await;
     Ok(explained.map(|explanation| Explained {
-        signals: signals::of(&question.body, &question.headers),
+        signals: signals::of(&explanation.request, &question.headers),
         explanation,
-        body: question.body,
         user_known: question.user_known,
     }))
 }

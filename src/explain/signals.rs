@@ -1,30 +1,27 @@
 //! Where privacy signals stand in a request, as they stand there (OpenRTB facts §3.1). For showing only: what they mean is
 //! decided by `privacy`.
 
-use bytes::Bytes;
 use http::HeaderMap;
-use serde_json::Value;
+
+use crate::openrtb::BidRequest;
 
 /// A signal and its place.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Signal {
     pub(super) place: &'static str,
-    /// JSON; of a header, its text.
+    /// JSON as it stands there; of a header, its text.
     pub(super) value: String,
 }
 
 /// Every signal of a request, place by place. Members that are null count as not there.
-pub(super) fn of(body: &Bytes, headers: &HeaderMap) -> Vec<Signal> {
-    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+pub(super) fn of(request: &BidRequest, headers: &HeaderMap) -> Vec<Signal> {
+    let signal = |place, value| Signal { place, value: String::from_utf8_lossy(value).into_owned() };
     let in_body = PLACES.iter().filter_map(|place| {
-        let value = place.split('.').try_fold(&body, |at, name| at.get(name))?;
-        (!value.is_null()).then(|| Signal { place, value: value.to_string() })
+        let value = request.raw(place).filter(|value| *value != b"null")?;
+        Some(signal(place, value))
     });
     let in_headers = headers.get_all(SEC_GPC).iter();
-    let in_headers = in_headers.map(|value| Signal {
-        place: "header Sec-GPC",
-        value: String::from_utf8_lossy(value.as_bytes()).into_owned(),
-    });
+    let in_headers = in_headers.map(|value| signal("header Sec-GPC", value.as_bytes()));
     in_body.chain(in_headers).collect()
 }
 
@@ -55,16 +52,21 @@ const PLACES: [&str; 20] = [
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+    use crate::openrtb::Limits;
 
     #[test]
     fn each_place_is_shown_with_its_value() {
         let body = Bytes::from_static(
-            br#"{"regs":{"gdpr":0,"ext":{"gdpr":1,"gpc":null}},"user":{"consent":"C"},"test":0,"device":1}"#,
+            br#"{"id":"1","imp":[{"id":"a","bidfloor":1e999}],"regs":{"gdpr":0,"ext":{"gdpr":1,"gpc":null}},
+               "user":{"consent":"C","keywords":"\ud800"},"test":0,"device":1}"#,
         );
+        let request = BidRequest::parse(body, &Limits::default()).unwrap();
         let headers: HeaderMap = [(SEC_GPC.parse().unwrap(), "1".parse().unwrap())].into_iter().collect();
         let shown: Vec<String> =
-            of(&body, &headers).into_iter().map(|s| format!("{}={}", s.place, s.value)).collect();
+            of(&request, &headers).into_iter().map(|s| format!("{}={}", s.place, s.value)).collect();
         assert_eq!(
             shown,
             ["regs.gdpr=0", "regs.ext.gdpr=1", "user.consent=\"C\"", "test=0", "header Sec-GPC=1"]

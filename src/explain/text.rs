@@ -1,22 +1,23 @@
 //! An explanation for people.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use http::HeaderMap;
 
-use super::edit::{Mark, marks};
+use super::edit::{Mark, edits};
 use super::{Explained, Problem, STAND_IN};
 use crate::gateway::{Brought, ExplainedLeg, Explanation, Found, Hint, RejectKind, UserIdFrom};
 use crate::openrtb::Dialect;
 use crate::privacy::{StripWhat, Verdict};
 use crate::ssp::TmaxMode;
 
-/// How edits are marked.
+/// How edits and text of the request are shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Style {
-    /// `[-removed-]{+added+}`.
+    /// `[-removed-]{+added+}`, and everything as it is: for files and programs.
     Words,
-    /// Red, struck out; green.
+    /// Red, struck out; green. Control characters are escaped, as they would act on a terminal.
     Colours,
 }
 
@@ -27,14 +28,19 @@ impl Explained {
         let mut out = String::new();
         line(&mut out, "publisher", &publisher(explanation));
         line(&mut out, "caller", caller(explanation));
-        for (hint, said) in hints(explanation) {
-            line(&mut out, "hint", &format!("{}: {said}", hint.as_str()));
+        for (hint, said, won) in hints(explanation) {
+            let won = if won { "  <- wins" } else { "" };
+            line(&mut out, "hint", &format!("{}: {said}{won}", hint.as_str()));
+        }
+        for hit in explanation.guarded.iter().flat_map(|guarded| &guarded.hits) {
+            let what = if hit.raw { "raw UID2 cut" } else { "cut" };
+            line(&mut out, "dii", &format!("{}: {what}, at byte {}", hit.spot.path(), hit.offset));
         }
         if self.signals.is_empty() {
             line(&mut out, "signal", "none");
         }
         for signal in &self.signals {
-            line(&mut out, "signal", &format!("{} = {}", signal.place, signal.value));
+            line(&mut out, "signal", &format!("{} = {}", signal.place, style.shown(&signal.value)));
         }
         let scope = explanation.publisher.settings.identity.scope();
         line(&mut out, "verdict", &format!("{}: {}", scope.as_str(), verdict(explanation.verdict)));
@@ -74,10 +80,29 @@ impl Explained {
         };
         line(out, "ssp", &format!("{head}; tmax {} ms{}", call.left.as_millis(), kept_tmax(leg.ssp.tmax)));
         for (name, value) in header_lines(&call.headers) {
-            line(out, "  header", &format!("{name}: {value}"));
+            line(out, "  header", &format!("{name}: {}", style.shown(&value)));
         }
-        let body: String = marks(&self.body, &call.body).iter().map(|mark| marked(mark, style)).collect();
-        line(out, "  body", &body);
+        let body: String = edits(&self.explanation, call).iter().map(|mark| marked(mark, style)).collect();
+        line(out, if call.packed { "  unpacked" } else { "  body" }, &body);
+    }
+}
+
+impl Style {
+    /// Text of the request.
+    fn shown(self, text: &str) -> Cow<'_, str> {
+        let acts = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+        if self == Self::Words || !text.contains(acts) {
+            return Cow::Borrowed(text);
+        }
+        let shown = |mut out: String, c: char| {
+            if acts(c) {
+                write!(out, "\\u{:04x}", u32::from(c)).unwrap_or_default();
+            } else {
+                out.push(c);
+            }
+            out
+        };
+        Cow::Owned(text.chars().fold(String::new(), shown))
     }
 }
 
@@ -128,8 +153,8 @@ pub(super) fn found_name(found: Found) -> &'static str {
     }
 }
 
-/// The configured hints in their order, with what each found, and which won.
-pub(super) fn hints(explanation: &Explanation) -> Vec<(Hint, String)> {
+/// The configured hints in their order, with what each found, and whether it won.
+pub(super) fn hints(explanation: &Explanation) -> Vec<(Hint, String, bool)> {
     let scope = explanation.publisher.settings.identity.scope();
     let said = |hint: Hint| match hint {
         Hint::Request if explanation.theirs => format!("an entry of {} is there", scope.source()),
@@ -145,9 +170,9 @@ pub(super) fn hints(explanation: &Explanation) -> Vec<(Hint, String)> {
             None => "no cookie that counts",
         }),
     };
-    let won = |hint: Hint| if explanation.decision.source == Some(hint) { "  <- wins" } else { "" };
+    let won = |hint: Hint| explanation.decision.source == Some(hint);
     let hints = explanation.publisher.settings.hints.iter();
-    hints.map(|hint| (*hint, format!("{}{}", said(*hint), won(*hint)))).collect()
+    hints.map(|hint| (*hint, said(*hint), won(*hint))).collect()
 }
 
 fn place_name(place: UserIdFrom) -> &'static str {
@@ -205,12 +230,26 @@ pub(super) fn header_lines(headers: &HeaderMap) -> Vec<(String, String)> {
 }
 
 pub(super) fn marked(mark: &Mark, style: Style) -> String {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let text = |bytes: &[u8]| style.shown(&String::from_utf8_lossy(bytes)).into_owned();
     match (mark, style) {
         (Mark::Same(bytes), _) => text(bytes),
         (Mark::Removed(bytes), Style::Words) => format!("[-{}-]", text(bytes)),
         (Mark::Added(bytes), Style::Words) => format!("{{+{}+}}", text(bytes)),
         (Mark::Removed(bytes), Style::Colours) => format!("\x1b[31;9m{}\x1b[0m", text(bytes)),
         (Mark::Added(bytes), Style::Colours) => format!("\x1b[32;7m{}\x1b[0m", text(bytes)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_do_not_act_on_a_terminal() {
+        let text = "a\x1b[2J\u{7f}\u{9b}31m\r\n\té";
+        assert_eq!(Style::Words.shown(text), text);
+        assert_eq!(Style::Colours.shown(text), "a\\u001b[2J\\u007f\\u009b31m\\u000d\n\té");
+        let mark = Mark::Added("x\x1b[0m".into());
+        assert_eq!(marked(&mark, Style::Colours), "\x1b[32;7mx\\u001b[0m\x1b[0m");
     }
 }

@@ -18,6 +18,7 @@ use crate::net::{Transport, TransportError, tls};
 use crate::openrtb::Limits;
 use crate::operator::{self, OperatorClient, Operators};
 use crate::secret::Secret;
+use crate::server;
 use crate::ssp;
 use crate::store::{self, Draft, Expect, RecordKey, State, Store};
 use crate::telemetry::Registry;
@@ -33,6 +34,7 @@ pub(super) struct World {
     vendors: Arc<Vendors>,
     limits: Limits,
     require_key: bool,
+    server: server::Settings,
     store: Store,
     control: Handle,
 }
@@ -53,9 +55,15 @@ impl World {
             vendors: Arc::new(config.vendors),
             limits: config.limits,
             require_key: config.require_key,
+            server: config.server,
             store,
             control,
         })
+    }
+
+    /// What bounds a request's body.
+    pub(super) fn server(&self) -> &server::Settings {
+        &self.server
     }
 
     /// A gateway that knows whom [`World::remember`] was told before.

@@ -8,7 +8,7 @@ use super::directory::{DiiGuard, Publisher};
 use super::headers;
 use super::outcome::RejectKind;
 use crate::openrtb::BidRequest;
-use crate::openrtb::guard::{Watch, inspect};
+use crate::openrtb::guard::{Found, Watch, inspect};
 use crate::uid2::{DiiError, DiiHash, DiiKind, Email, Phone, Scope};
 
 /// Under these sources an id must be a token.
@@ -23,10 +23,8 @@ pub(super) fn guarded(
     request: BidRequest,
     inbound: &HeaderMap,
 ) -> Result<BidRequest, RejectKind> {
+    let Some(found) = found(publisher, &request, inbound) else { return Ok(request) };
     let guard = publisher.settings.dii_guard;
-    let own = if guard == DiiGuard::Off { SmallVec::new() } else { own(&request, inbound) };
-    let watch = Watch { dii: guard != DiiGuard::Off, own: &own, tokens_of: &TOKENS_OF };
-    let Some(found) = inspect(&request, &watch) else { return Ok(request) };
     let dii = found.hits().iter().find(|hit| !hit.raw).filter(|_| guard == DiiGuard::Reject);
     if let Some(hit) = dii {
         return Err(RejectKind::Dii { member: hit.spot.path(), offset: hit.offset });
@@ -35,6 +33,13 @@ pub(super) fn guarded(
         shared.metrics.dii_stripped(hit.spot);
     }
     Ok(found.cleaned(&request)?)
+}
+
+/// What this publisher's requests may not hold.
+pub(super) fn found(publisher: &Publisher, request: &BidRequest, inbound: &HeaderMap) -> Option<Found> {
+    let dii = publisher.settings.dii_guard != DiiGuard::Off;
+    let own = if dii { own(request, inbound) } else { SmallVec::new() };
+    inspect(request, &Watch { dii, own: &own, tokens_of: &TOKENS_OF })
 }
 
 /// Digests of what the request names as the user's e-mail address or phone number, in headers and in

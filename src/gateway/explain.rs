@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use http::header::CONTENT_ENCODING;
 use smallvec::SmallVec;
 
 use super::admit::{Admitted, admit};
@@ -14,7 +15,10 @@ use super::directory::{Publisher, UserIdFrom};
 use super::inject::{OutgoingLeg, inject};
 use super::outcome::Reject;
 use super::reason::ResultLabel;
-use super::{Caller, Gateway, Inbound, headers, signals};
+use super::{Caller, Gateway, Inbound, RejectKind, coding, dii, headers, signals};
+use crate::net::gzip::Deflater;
+use crate::openrtb::BidRequest;
+use crate::openrtb::guard::Hit;
 use crate::privacy::{Rules, Verdict, judge_by_row};
 use crate::ssp::Settings;
 use crate::store::RecordKey;
@@ -26,7 +30,11 @@ use crate::uid2::cookie::Claim;
 pub struct Explanation {
     /// Whose request it is.
     pub publisher: Arc<Publisher>,
-    /// How that was found.
+    /// The request as it came.
+    pub request: BidRequest,
+    /// What the DII guard made of it, when it found something.
+    pub guarded: Option<Guarded>,
+    /// How the publisher was found.
     pub found: Found,
     /// A key and a `match` rule named different publishers; the key won.
     pub mismatch: bool,
@@ -61,6 +69,17 @@ pub enum Found {
     Default,
 }
 
+/// A request that the DII guard cut something out of. Everything later is done to what is left.
+#[derive(Debug)]
+pub struct Guarded {
+    /// What was cut, in the order of the body as it came.
+    pub hits: Vec<Hit>,
+    /// What is left, as slices of the body as it came.
+    pub pieces: Vec<Bytes>,
+    /// The same as one body.
+    pub body: Bytes,
+}
+
 /// What the cookies of a browser say.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Brought {
@@ -86,10 +105,13 @@ pub struct ExplainedLeg {
 /// A request that would leave.
 #[derive(Debug)]
 pub struct ExplainedCall {
-    /// All its headers; values from the configuration are marked sensitive.
+    /// All its headers but those that frame the message (`Content-Length`); values from the configuration are marked
+    /// sensitive.
     pub headers: HeaderMap,
-    /// Its body: slices of the inbound body, and what is new between them.
+    /// Its body: slices of the body as the guard left it, and what is new between them.
     pub body: SmallVec<[Bytes; 8]>,
+    /// It leaves as gzip. `body` is what it holds.
+    pub packed: bool,
     /// How long its answer would be waited for.
     pub left: Duration,
 }
@@ -105,10 +127,15 @@ impl Gateway {
     pub async fn explain(&self, inbound: Inbound) -> Result<Explanation, Reject> {
         let keyed = inbound.caller.publisher().is_some();
         let trusted = inbound.peer.trusted;
+        let as_came = inbound.body.clone();
         let admitted = admit(&self.shared, &self.legs, inbound)?;
         let decision = decide(&self.shared, &admitted).await;
-        let outgoing = inject(&admitted, &decision, &self.legs);
+        let mut outgoing = inject(&admitted, &decision, &self.legs);
         let decision = decision.confirmed(&outgoing);
+        let plain: Vec<_> = outgoing.legs.iter().map(plain).collect();
+        coding::pack(&self.legs, &mut outgoing, &Deflater::default());
+        let request = BidRequest::parse(as_came, &self.shared.limits)
+            .map_err(|fault| Reject::early(RejectKind::BadRequest(fault)))?;
         let scope = admitted.scope();
         let named = self.shared.directory.by_match(&admitted.request, headers::host(&admitted.inbound));
         let found = match named {
@@ -116,7 +143,10 @@ impl Gateway {
             Some(_) => Found::Match,
             None => Found::Default,
         };
+        let legs = outgoing.legs.into_iter().zip(plain);
         Ok(Explanation {
+            guarded: guarded(&admitted, &request),
+            request,
             found,
             mismatch: admitted.mismatch,
             authenticated: keyed || trusted,
@@ -130,16 +160,22 @@ impl Gateway {
             verdict: self.judged(&admitted, scope),
             other: admitted.other.map(|_| self.judged(&admitted, scope.other())),
             decision,
-            legs: outgoing.legs.into_iter().filter_map(|leg| self.explained(&admitted, leg)).collect(),
+            legs: legs.filter_map(|(leg, plain)| self.explained(&admitted, leg, plain)).collect(),
             publisher: admitted.publisher,
         })
     }
 
-    fn explained(&self, admitted: &Admitted, leg: OutgoingLeg) -> Option<ExplainedLeg> {
+    fn explained(
+        &self,
+        admitted: &Admitted,
+        leg: OutgoingLeg,
+        body: SmallVec<[Bytes; 8]>,
+    ) -> Option<ExplainedLeg> {
         let target = self.legs.get(leg.ssp)?;
         let call = leg.call.map(|call| ExplainedCall {
             left: call.deadline.remaining(),
-            body: call.body.pieces().iter().cloned().collect(),
+            packed: call.headers.contains_key(CONTENT_ENCODING),
+            body,
             headers: target.client.request(call.headers, call.body).into_parts().0.headers,
         });
         let unconsented = admitted.leg_strip(leg.ssp).is_some();
@@ -159,6 +195,17 @@ impl Caller {
     pub fn of_publisher(publisher: Arc<Publisher>) -> Self {
         Self(Some(publisher))
     }
+}
+
+/// The body of a leg before it is packed.
+fn plain(leg: &OutgoingLeg) -> SmallVec<[Bytes; 8]> {
+    leg.call.iter().flat_map(|call| call.body.pieces()).cloned().collect()
+}
+
+fn guarded(admitted: &Admitted, request: &BidRequest) -> Option<Guarded> {
+    let found = dii::found(&admitted.publisher, request, &admitted.inbound)?;
+    let (hits, pieces) = (found.hits().to_vec(), found.pieces(request));
+    Some(Guarded { hits, pieces, body: admitted.request.body().clone() })
 }
 
 /// The places of `user_id_from` that hold something.

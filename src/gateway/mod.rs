@@ -44,7 +44,7 @@ pub use directory::{
     DiiGuard, Directory, DirectoryError, Hint, KeyDigest, Match, Mode, Publisher, PublisherSettings,
     UserIdFrom,
 };
-pub use explain::{Brought, ExplainedCall, ExplainedLeg, Explanation, Found};
+pub use explain::{Brought, ExplainedCall, ExplainedLeg, Explanation, Found, Guarded};
 pub use headers::bearer;
 pub use metrics::{Labels, Metrics, OutcomeLabel};
 pub use outcome::{Answer as OutcomeAnswer, Outcome, Reject, RejectKind};

@@ -167,6 +167,15 @@ impl Found {
         &self.hits
     }
 
+    /// The body without it, as slices of the body.
+    pub fn pieces(&self, request: &BidRequest) -> Vec<Bytes> {
+        let body = request.body();
+        let starts = std::iter::once(0).chain(self.removals.as_slice().iter().map(|gone| gone.span.end));
+        let ends = self.removals.as_slice().iter().map(|gone| gone.span.start as usize);
+        let kept = starts.zip(ends.chain([body.len()]));
+        kept.map(|(start, end)| body.slice(start as usize..end)).collect()
+    }
+
     /// The request without it.
     ///
     /// What made the request one to which nothing is added still does, and where a consent string or a country went,
