@@ -6,19 +6,17 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use http::header::{COOKIE, HeaderValue, ORIGIN};
 use smallvec::SmallVec;
 
 use super::budget::Budget;
-use super::directory::{Hint, Publisher, PublisherSettings, UserIdFrom};
+use super::directory::Publisher;
 use super::outcome::{Reject, RejectKind};
+use super::subject::Named;
 use super::{Leg, Shared, dii, headers, signals};
 use crate::identity::Subject;
 use crate::openrtb::BidRequest;
 use crate::privacy::{self, Regime, Rules, StripWhat, Verdict};
-use crate::store::RecordKey;
 use crate::uid2::Scope;
-use crate::uid2::cookie::Claim;
 
 /// An ad request as the server hands it over: body read whole and inflated.
 #[derive(Debug)]
@@ -124,18 +122,21 @@ pub(super) fn admit(shared: &Shared, legs: &[Leg], inbound: Inbound) -> Result<A
     let Inbound { headers: inbound, caller, body, started, peer } = inbound;
     let request = BidRequest::parse(body, &shared.limits)
         .map_err(|fault| Reject { publisher: caller.publisher(), kind: RejectKind::BadRequest(fault) })?;
-    let named = shared.directory.by_match(&request, headers::host(&inbound));
-    let mismatch = caller.publisher().is_some_and(|own| named.is_some_and(|named| named.index != own));
+    let matched = shared.directory.by_match(&request, headers::host(&inbound));
+    let mismatch = caller.publisher().is_some_and(|own| matched.is_some_and(|other| other.index != own));
     let by_key = caller.0.is_some();
-    let publisher = match caller.0.as_ref().or(named).or(shared.directory.fallback()) {
+    let publisher = match caller.0.as_ref().or(matched).or(shared.directory.fallback()) {
         Some(publisher) => Arc::clone(publisher),
         None => return Err(Reject::early(RejectKind::NoPublisher)),
     };
-    let request = dii::guarded(shared, &publisher, request, &inbound)
+    // First who is named, in the request as it came: whom the guard cuts may have left all the same. Then the guard. Last
+    // who of them may yield an identity: nobody whom it cut.
+    let named = Named::by(shared, &publisher.settings, (&request, &inbound));
+    let request = dii::guarded(shared, &publisher, request, &named.dii)
         .map_err(|kind| Reject { publisher: Some(publisher.index), kind })?;
     let authenticated = by_key || peer.trusted;
     let debug = authenticated && shared.debug.admits(&publisher.settings.id);
-    let subject = subject(shared, &publisher, (&request, &inbound), authenticated);
+    let subject = named.subject(shared, &publisher.settings, (&request, &inbound), authenticated);
     let scope = publisher.settings.identity.scope();
     let has = |scope: Scope| request.eids().has_source(scope.source());
     let theirs = has(scope);
@@ -193,40 +194,4 @@ fn judged(
     };
     let unconsented = publisher.settings.ssps.iter().filter_map(unconsented).collect();
     Judged { verdict: own.0, other: other.map(|(verdict, _)| verdict), unconsented }
-}
-
-/// Everybody the request names. Only an authenticated caller's word yields an identity, and of it the first place of
-/// `user_id_from` that holds something; but markers count for whoever is named, wherever, by whom: that only tightens.
-fn subject(
-    shared: &Shared,
-    publisher: &Publisher,
-    (request, inbound): (&BidRequest, &HeaderMap),
-    authenticated: bool,
-) -> Subject {
-    let settings = &publisher.settings;
-    let key = |id: &[u8]| (!id.is_empty()).then(|| shared.identities.user_key(&settings.identity, id));
-    let named: SmallVec<[RecordKey; 3]> = settings
-        .user_id_from
-        .iter()
-        .filter_map(|place| match place {
-            UserIdFrom::Header => headers::publisher_user_id(inbound).and_then(key),
-            UserIdFrom::Ext => request.publisher_user_id().and_then(|id| key(id.as_bytes())),
-            UserIdFrom::UserId => request.user_id().and_then(|id| key(id.as_bytes())),
-        })
-        .collect();
-    let believed = authenticated && settings.hints.contains(&Hint::User);
-    let user = named.first().copied().filter(|_| believed);
-    Subject { user, named, browser: browser(shared, settings, inbound) }
-}
-
-/// What the browser's cookies say. An opt-out counts always; the identity in them only where the publisher wants it, and
-/// never from another site's page: which those are, `Origin` tells, and this version trusts none.
-fn browser(shared: &Shared, settings: &PublisherSettings, inbound: &HeaderMap) -> Option<Claim> {
-    if !inbound.contains_key(COOKIE) {
-        return None;
-    }
-    let cookies = inbound.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
-    let believed = settings.hints.contains(&Hint::Cookie) && !inbound.contains_key(ORIGIN);
-    let claim = shared.identities.browser(&settings.identity, cookies);
-    claim.filter(|claim| believed || *claim == Claim::OptedOut)
 }

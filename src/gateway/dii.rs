@@ -21,9 +21,9 @@ pub(super) fn guarded(
     shared: &Shared,
     publisher: &Publisher,
     request: BidRequest,
-    inbound: &HeaderMap,
+    own: &[DiiHash],
 ) -> Result<BidRequest, RejectKind> {
-    let Some(found) = found(publisher, &request, inbound) else { return Ok(request) };
+    let Some(found) = found(publisher, &request, own) else { return Ok(request) };
     let guard = publisher.settings.dii_guard;
     let dii = found.hits().iter().find(|hit| !hit.raw).filter(|_| guard == DiiGuard::Reject);
     if let Some(hit) = dii {
@@ -36,19 +36,19 @@ pub(super) fn guarded(
 }
 
 /// What this publisher's requests may not hold.
-pub(super) fn found(publisher: &Publisher, request: &BidRequest, inbound: &HeaderMap) -> Option<Found> {
+pub(super) fn found(publisher: &Publisher, request: &BidRequest, own: &[DiiHash]) -> Option<Found> {
+    let own: SmallVec<[[u8; 32]; 2]> = own.iter().map(|hash| *hash.digest()).collect();
     let dii = publisher.settings.dii_guard != DiiGuard::Off;
-    let own = if dii { own(request, inbound) } else { SmallVec::new() };
     inspect(request, &Watch { dii, own: &own, tokens_of: &TOKENS_OF })
 }
 
-/// Digests of what the request names as the user's e-mail address or phone number, in headers and in
+/// Hashes of what the request names as the user's e-mail address or phone number, in headers and in
 /// `user.ext.uid2`. What is no valid hint is none; who the caller is does not matter here.
-fn own(request: &BidRequest, inbound: &HeaderMap) -> SmallVec<[[u8; 32]; 2]> {
+pub(super) fn own(request: &BidRequest, inbound: &HeaderMap) -> SmallVec<[DiiHash; 2]> {
     let in_headers = headers::dii_hashes(inbound).map(|(kind, text)| DiiHash::parse(kind, text));
     let hints = request.dii_hints();
     let in_body = hints.iter().filter_map(|(name, value)| of_hint(name, value.trim()));
-    in_headers.chain(in_body).flatten().map(|hash| *hash.digest()).collect()
+    in_headers.chain(in_body).flatten().collect()
 }
 
 fn of_hint(name: &str, value: &str) -> Option<Result<DiiHash, DiiError>> {

@@ -203,7 +203,8 @@ fn plain(leg: &OutgoingLeg) -> SmallVec<[Bytes; 8]> {
 }
 
 fn guarded(admitted: &Admitted, request: &BidRequest) -> Option<Guarded> {
-    let found = dii::found(&admitted.publisher, request, &admitted.inbound)?;
+    let own = dii::own(request, &admitted.inbound);
+    let found = dii::found(&admitted.publisher, request, &own)?;
     let (hits, pieces) = (found.hits().to_vec(), found.pieces(request));
     Some(Guarded { hits, pieces, body: admitted.request.body().clone() })
 }
@@ -212,7 +213,7 @@ fn guarded(admitted: &Admitted, request: &BidRequest) -> Option<Guarded> {
 fn users(admitted: &Admitted) -> Vec<UserIdFrom> {
     let request = &admitted.request;
     let holds = |place: &UserIdFrom| match place {
-        UserIdFrom::Header => headers::publisher_user_id(&admitted.inbound).is_some(),
+        UserIdFrom::Header => headers::publisher_user_ids(&admitted.inbound).next().is_some(),
         UserIdFrom::Ext => request.publisher_user_id().is_some_and(|id| !id.is_empty()),
         UserIdFrom::UserId => request.user_id().is_some_and(|id| !id.is_empty()),
     };

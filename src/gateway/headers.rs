@@ -39,9 +39,9 @@ pub(super) fn sec_gpc(headers: &HeaderMap) -> bool {
     headers.get_all(SEC_GPC).iter().any(|value| value.as_bytes() == b"1")
 }
 
-/// The publisher's own user id, as header bytes.
-pub(super) fn publisher_user_id(headers: &HeaderMap) -> Option<&[u8]> {
-    headers.get(PUBLISHER_USER_ID).map(HeaderValue::as_bytes).filter(|id| !id.is_empty())
+/// The publisher's own user ids, as header bytes. There should be one; who sends more names more users.
+pub(super) fn publisher_user_ids(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    headers.get_all(PUBLISHER_USER_ID).iter().map(HeaderValue::as_bytes).filter(|id| !id.is_empty())
 }
 
 /// Every hash of an e-mail address or phone number that the caller gives as a hint, as text.
@@ -104,6 +104,14 @@ mod tests {
         assert_eq!(names, ["content-type", "sec-gpc", "x-openrtb-version"]);
         assert_eq!(out[CONTENT_TYPE], "application/json; charset=utf-8");
         assert_eq!(forwarded(&map(&[("content-type", "text/plain")]))[CONTENT_TYPE], "application/json");
+    }
+
+    #[test]
+    fn every_header_that_names_a_user_counts() {
+        let mut headers = map(&[("x-publisher-user-id", "")]);
+        headers.append("x-publisher-user-id", HeaderValue::from_static("u1"));
+        headers.append("x-publisher-user-id", HeaderValue::from_static("u2"));
+        assert_eq!(publisher_user_ids(&headers).collect::<Vec<_>>(), [b"u1", b"u2"]);
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod outcome;
 mod reason;
 mod removal;
 mod signals;
+mod subject;
 mod vendors;
 
 use std::rc::Rc;

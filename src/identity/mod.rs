@@ -38,7 +38,7 @@ use crate::operator::{self, Credentials, Operators};
 use crate::store::{RecordKey, Store, StoreError, Tenant};
 use crate::time::Clock;
 use crate::uid2::cookie::Claim;
-use crate::uid2::{AdvertisingToken, Environment, Scope};
+use crate::uid2::{AdvertisingToken, DiiHash, Environment, Scope};
 
 pub use crate::store::Origin;
 pub use current::{Phase, Status, TokenAnswer};
@@ -115,7 +115,7 @@ impl Publisher {
 pub struct Subject {
     /// The publisher's own user id, as a key: it may yield an identity.
     pub user: Option<RecordKey>,
-    /// Every user id in the request, whoever calls: only asked for markers.
+    /// Every user id in the request, whoever calls, and every e-mail address or phone number: only asked for markers.
     pub named: SmallVec<[RecordKey; 3]>,
     /// What the browser's cookies say; of those that yield no identity, only an opt-out.
     pub browser: Option<Claim>,
@@ -258,6 +258,11 @@ impl Identities {
     /// The key of a publisher's own user id.
     pub fn user_key(&self, publisher: &Publisher, user_id: &[u8]) -> RecordKey {
         self.0.store.keys().user(&publisher.tenant(), user_id)
+    }
+
+    /// The key of an e-mail address or phone number, under which its opt-out is remembered.
+    pub fn dii_key(&self, publisher: &Publisher, dii: &DiiHash) -> RecordKey {
+        self.0.store.keys().dii(&publisher.tenant(), dii.digest(), dii.kind())
     }
 
     /// Runs on the control plane, whoever awaits it: an abandoned caller does not abandon the work.

@@ -144,7 +144,7 @@ impl Reader<'_> {
             match key.path {
                 "user.id" => {
                     let value = self.scanner.value()?;
-                    self.found.names.user_id = value.text();
+                    self.found.names.user_id = user_id(value);
                     self.found.layout.user_id = Some(Member::new(key, value));
                 }
                 "user.eids" => self.found.layout.user_eids = Some(self.eids(Place::User, key)?),
@@ -179,7 +179,7 @@ impl Reader<'_> {
                 }
                 _ => {
                     let value = self.scanner.value()?;
-                    self.found.names.publisher_user_id = value.text();
+                    self.found.names.publisher_user_id = user_id(value);
                     self.found.layout.ext_publisher_user_id = Some(Member::new(key, value));
                 }
             }
@@ -242,6 +242,12 @@ impl Reader<'_> {
         }
         Ok(Member::new(key, value))
     }
+}
+
+/// A string, or a number as it is written: that is how some publishers name their users.
+fn user_id(value: Value) -> Option<Text> {
+    let number = || (value.kind == Kind::Number).then_some(Text { content: value.span, escaped: false });
+    value.text().or_else(number)
 }
 
 const fn object(span: Span) -> Value {

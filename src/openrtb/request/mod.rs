@@ -180,12 +180,12 @@ impl BidRequest {
         self.text(self.names.bundle)
     }
 
-    /// `user.id`, if it is a string.
+    /// `user.id`: a string, or a number as it is written.
     pub fn user_id(&self) -> Option<Cow<'_, str>> {
         self.text(self.names.user_id)
     }
 
-    /// The hint `user.ext.publisher_user_id`, if it is a string.
+    /// The hint `user.ext.publisher_user_id`: a string, or a number as it is written.
     pub fn publisher_user_id(&self) -> Option<Cow<'_, str>> {
         self.text(self.names.publisher_user_id)
     }

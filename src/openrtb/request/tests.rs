@@ -94,6 +94,10 @@ fn strings_are_decoded_when_asked_for() {
     assert_eq!(request.app_bundle(), None);
     assert_eq!(request.user_id().unwrap(), "u");
     assert_eq!(request.publisher_user_id().unwrap(), "p");
+    let numbered =
+        parse(r#"{"id":"r","imp":[{}],"user":{"id": 123 ,"ext":{"publisher_user_id":-1.50e3}}}"#).unwrap();
+    assert_eq!(numbered.user_id().unwrap(), "123");
+    assert_eq!(numbered.publisher_user_id().unwrap(), "-1.50e3", "as it is written");
     assert_eq!(request.layout.ext_uid2.unwrap().value.of(request.body()), br#"{"a":1}"#);
     assert!(!request.signals().is_app);
 }

@@ -1,0 +1,81 @@
+//! Whom a request is about: everybody it names, and who of them may yield an identity.
+
+use http::HeaderMap;
+use http::header::{COOKIE, HeaderValue, ORIGIN};
+use smallvec::SmallVec;
+
+use super::directory::{Hint, PublisherSettings, UserIdFrom};
+use super::{Shared, dii, headers};
+use crate::identity::Subject;
+use crate::openrtb::BidRequest;
+use crate::store::RecordKey;
+use crate::uid2::DiiHash;
+use crate::uid2::cookie::Claim;
+
+/// Everybody whom a request names, whoever calls.
+pub(super) struct Named {
+    /// By the publisher's own ids, in the order of `user_id_from`, and where.
+    users: SmallVec<[(UserIdFrom, RecordKey); 3]>,
+    /// By what is told to be the hash of their e-mail address or phone number.
+    pub dii: SmallVec<[DiiHash; 2]>,
+}
+
+impl Named {
+    /// Reads a request as it came. A user id is text; a number counts as it is written.
+    pub(super) fn by(
+        shared: &Shared,
+        settings: &PublisherSettings,
+        (request, inbound): (&BidRequest, &HeaderMap),
+    ) -> Self {
+        let mut users = SmallVec::new();
+        for &place in &settings.user_id_from {
+            let mut add = |id: &[u8]| {
+                if !id.is_empty() {
+                    users.push((place, shared.identities.user_key(&settings.identity, id)));
+                }
+            };
+            match place {
+                UserIdFrom::Header => headers::publisher_user_ids(inbound).for_each(add),
+                UserIdFrom::Ext => request.publisher_user_id().iter().for_each(|id| add(id.as_bytes())),
+                UserIdFrom::UserId => request.user_id().iter().for_each(|id| add(id.as_bytes())),
+            }
+        }
+        Self { users, dii: dii::own(request, inbound) }
+    }
+
+    /// Only an authenticated caller's word yields an identity, and of it the first user id that the DII guard left; but
+    /// markers count for whoever is named, wherever, by whom: that only tightens.
+    pub(super) fn subject(
+        &self,
+        shared: &Shared,
+        settings: &PublisherSettings,
+        (guarded, inbound): (&BidRequest, &HeaderMap),
+        authenticated: bool,
+    ) -> Subject {
+        let believed = authenticated && settings.hints.contains(&Hint::User);
+        let left = |place| match place {
+            UserIdFrom::Header => true,
+            UserIdFrom::Ext => guarded.publisher_user_id().is_some(),
+            UserIdFrom::UserId => guarded.user_id().is_some(),
+        };
+        let user = self.users.iter().find(|(place, _)| left(*place)).map(|(_, key)| *key);
+        let owners = self.dii.iter().map(|hash| shared.identities.dii_key(&settings.identity, hash));
+        Subject {
+            user: user.filter(|_| believed),
+            named: self.users.iter().map(|(_, key)| *key).chain(owners).collect(),
+            browser: browser(shared, settings, inbound),
+        }
+    }
+}
+
+/// What the browser's cookies say. An opt-out counts always; the identity in them only where the publisher wants it, and
+/// never from another site's page: which those are, `Origin` tells, and this version trusts none.
+fn browser(shared: &Shared, settings: &PublisherSettings, inbound: &HeaderMap) -> Option<Claim> {
+    if !inbound.contains_key(COOKIE) {
+        return None;
+    }
+    let cookies = inbound.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
+    let believed = settings.hints.contains(&Hint::Cookie) && !inbound.contains_key(ORIGIN);
+    let claim = shared.identities.browser(&settings.identity, cookies);
+    claim.filter(|claim| believed || *claim == Claim::OptedOut)
+}
