@@ -59,7 +59,7 @@ async fn judged(shared: &Shared, admitted: &Admitted) -> Decision {
     match admitted.verdict {
         Verdict::Strip(what, reason) => Decision::stripped(strip_of(what), reason_of(reason)),
         Verdict::Pass(_) if admitted.theirs || admitted.other_stays() => theirs(shared, admitted).await,
-        Verdict::Pass(reason) => absent(reason_of(reason)),
+        Verdict::Pass(reason) => unadded(shared, admitted, reason_of(reason)).await,
         Verdict::Inject(consent) => identify(shared, admitted, consent).await,
     }
 }
@@ -73,7 +73,11 @@ async fn identify(shared: &Shared, admitted: &Admitted, consent: Consent) -> Dec
         None => admitted.publisher.denies(&admitted.request).then_some(Reason::Disabled),
     };
     if let Some(reason) = bar {
-        return if admitted.theirs { theirs(shared, admitted).await } else { absent(reason) };
+        return if admitted.theirs {
+            theirs(shared, admitted).await
+        } else {
+            unadded(shared, admitted, reason).await
+        };
     }
     let asked = Clock::monotonic();
     let cookie = hints::cookie(shared, admitted, consent);
@@ -130,10 +134,24 @@ fn without_user(admitted: &Admitted, cookie: Option<Resolution>, absence: Absenc
 /// Theirs is to stay. It may, once it is known that nobody named in the request opted out or logged out: what memory
 /// does not hold is looked up within the budget, and what stays unknown is treated as a no.
 async fn theirs(shared: &Shared, admitted: &Admitted) -> Decision {
+    staying(shared, admitted, Decision::kept()).await
+}
+
+/// Nothing is added, and nothing of theirs was found; but where a member is of a wrong type, or a list is too long, it may
+/// hold an entry of theirs that stays with it.
+async fn unadded(shared: &Shared, admitted: &Admitted, reason: Reason) -> Decision {
+    match admitted.request.wrong_type() {
+        Some(_) => staying(shared, admitted, absent(reason)).await,
+        None => absent(reason),
+    }
+}
+
+/// What leaves what is there as it is, unless somebody left.
+async fn staying(shared: &Shared, admitted: &Admitted, decision: Decision) -> Decision {
     let asked = Clock::monotonic();
     let tenant = &admitted.publisher.settings.identity;
     let marked = shared.identities.denial(tenant, &admitted.subject, admitted.budget.patience()).await;
-    let decision = unless(marked, admitted, Decision::kept());
+    let decision = unless(marked, admitted, decision);
     Decision { waited: Clock::monotonic().saturating_duration_since(asked), ..decision }
 }
 

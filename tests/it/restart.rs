@@ -100,23 +100,26 @@ async fn sigkill_loses_no_answered_login() {
     let http = Http::default();
     let first = Process::start(&place.config);
     futures_util::future::join_all((0..USERS).map(|user| log_in(&http, first.data, user))).await;
-    let logout = http.send(http::Method::DELETE, (first.data, "/v1/identity/user-0"), &[AUTH], "").await;
-    assert_eq!(logout.status, 204);
+    for path in ["/v1/identity/user-0", "/v1/identity/user-1"] {
+        let logout = http.send(http::Method::DELETE, (first.data, path), &[AUTH], "").await;
+        assert_eq!(logout.status, 204);
+    }
     first.kill();
 
     let http = Http::default();
     let second = Process::start(&place.config);
-    // The very first request for the user who logged out brings the page's own token: it must not pass either.
-    let page = format!(
-        r#"{{"id":"r","imp":[{{"id":"1"}}],"device":{{"geo":{{"country":"USA"}}}},"user":{{"eids":[{{"source":"uidapi.com","uids":[{{"id":"{}"}}]}}]}}}}"#,
-        "T".repeat(120)
-    );
-    http.post(second.data, "/openrtb2/auction", &[AUTH, ("x-publisher-user-id", "user-0")], page).await;
-    assert!(
-        !String::from_utf8_lossy(&ssp.last().body).contains("uidapi.com"),
-        "a logged-out user was represented"
-    );
-    for user in 1..USERS {
+    // The very first request for a user who logged out brings the page's own token: it must not pass either.
+    // In a list, or in what should be one.
+    let theirs = format!(r#"{{"source":"uidapi.com","uids":[{{"id":"{}"}}]}}"#, "T".repeat(120));
+    for (user, eids) in [("user-0", format!("[{theirs}]")), ("user-1", theirs)] {
+        let page = format!(
+            r#"{{"id":"r","imp":[{{"id":"1"}}],"device":{{"geo":{{"country":"USA"}}}},"user":{{"eids":{eids}}}}}"#
+        );
+        http.post(second.data, "/openrtb2/auction", &[AUTH, ("x-publisher-user-id", user)], page).await;
+        let sent = String::from_utf8_lossy(&ssp.last().body).into_owned();
+        assert!(!sent.contains("uidapi.com"), "{user} logged out and was represented: {sent}");
+    }
+    for user in 2..USERS {
         // A cold record may take longer than the identity budget; the next request has it.
         poll::until(&format!("user {user} after the restart"), async || {
             is_injected(&http, &second, &ssp, user).await.then_some(())
