@@ -1,10 +1,15 @@
 //! An identity as a publisher holds it: three opaque strings, three times, and the phase they put it in.
 
+use super::scope::Scope;
 use crate::secret::Secret;
 use crate::time::UnixMillis;
 
 /// Longest advertising token accepted (`ref-info/ref-tokens.md`: allow 500 characters).
 pub const MAX_TOKEN_CHARS: usize = 500;
+
+/// Shorter than any token an operator makes: legacy version 2 has 180 characters, versions 3 and 4 have 218 to 220
+/// (uid2-protocol §4.4). Hashes, raw UIDs and whatever else may stand in a token's place are shorter still.
+pub const MIN_TOKEN_CHARS: usize = 150;
 
 /// A raw UID2 is 32 or 33 bytes, 44 characters of base64; it must never reach the bid stream.
 const RAW_UID_CHARS: usize = 44;
@@ -44,6 +49,18 @@ impl AdvertisingToken {
             return Err(TokenError::Alphabet);
         }
         Ok(Self(text.into()))
+    }
+
+    /// Whether it looks like a token that an operator of this scope made: asked where a stranger brings it. The first
+    /// six bits of a token are those of its scope and kind of identifier (uid2-protocol §4.4): `A` e-mail and `B` phone of
+    /// UID2, `E` and `F` of EUID; a token of legacy version 2 begins with `A`, too.
+    pub fn looks_made_for(&self, scope: Scope) -> bool {
+        let first = match scope {
+            Scope::Uid2 => ['A', 'B'],
+            Scope::Euid => ['E', 'F'],
+        };
+        let hex = self.0.bytes().all(|byte| byte.is_ascii_hexdigit());
+        self.0.len() >= MIN_TOKEN_CHARS && self.0.starts_with(first) && !hex
     }
 
     /// The text, as it goes into `uids[].id`.
@@ -139,5 +156,28 @@ mod tests {
         assert_eq!(of(44), Err(TokenError::RawUid));
         assert_eq!(of(501), Err(TokenError::TooLong));
         assert_eq!(AdvertisingToken::parse("a\"b"), Err(TokenError::Alphabet));
+    }
+
+    #[test]
+    fn a_token_looks_like_one_of_its_scope() {
+        let of = |first: &str, n: usize| {
+            let text = format!("{first}{}", "-".repeat(n - first.len()));
+            let token = AdvertisingToken::parse(&text).unwrap();
+            [Scope::Uid2, Scope::Euid].map(|scope| token.looks_made_for(scope))
+        };
+        for first in ["A4", "A3", "B4", "Ag"] {
+            assert_eq!(of(first, MIN_TOKEN_CHARS), [true, false], "{first}");
+        }
+        for first in ["E4", "E3", "F4"] {
+            assert_eq!(of(first, MIN_TOKEN_CHARS), [false, true], "{first}");
+        }
+        for other in ["C4", "I4", "a4", "44", "-"] {
+            assert_eq!(of(other, MIN_TOKEN_CHARS), [false, false], "{other}");
+        }
+        assert_eq!(of("A4", MIN_TOKEN_CHARS - 1), [false, false]);
+        for hex in ["A".repeat(200), format!("{}f", "E0".repeat(100)), "1".repeat(200)] {
+            let token = AdvertisingToken::parse(&hex).unwrap();
+            assert!(!token.looks_made_for(Scope::Uid2) && !token.looks_made_for(Scope::Euid), "{hex}");
+        }
     }
 }

@@ -8,7 +8,7 @@ impl Bench {
         self.identities.logout(&self.publisher, b"u1").await
     }
 
-    async fn denial(&self, subject: &Subject) -> Marked {
+    pub(super) async fn denial(&self, subject: &Subject) -> Marked {
         self.identities.denial(&self.publisher, subject, Duration::MAX).await
     }
 

@@ -1,10 +1,12 @@
 //! Each form, each bound, and what is not believed.
 
 use super::*;
-use crate::uid2::Phase;
 
 const NOW: UnixMillis = UnixMillis(1_768_478_400_000);
-const TOKEN: &str = "A4AAABd-_+/=xyz";
+const HOUR_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 24 * HOUR_MS;
+/// The realistic token of uid2-protocol §4.6.
+const TOKEN: &str = "A4AAAABlICEiIyQlJicoKSoreoP5B3ANjhwAktwXfXw93eeM08N10ir73n5KlSf26ABuUtGTAxG1qLn3QpcB0V_TcekDTpTaT2b5R83fylJP-tZ8YdjTDXOaCyzj-zln6dO4BP_ZV7wGj_yCD-NjwUz4ohrfdajuf4155_9q8n2fQqePcgWDhu2X7BP1J08Jp1OaORD75XUsZ73mMAFht8TUSw";
 
 fn of(header: &str) -> Option<Claim> {
     read([header.as_bytes()].into_iter(), Scope::Uid2, NOW)
@@ -18,7 +20,18 @@ fn held(header: &str) -> Option<Held> {
 }
 
 fn sdk(json: &str) -> String {
-    format!("__uid_2={}", percent::encoded(json))
+    format!("__uid_2={}", encoded(json))
+}
+
+/// As `encodeURIComponent` does it with the ASCII of these tests.
+fn encoded(text: &str) -> String {
+    let kept = |c: char| c.is_ascii_alphanumeric() || "-_.!~*'()".contains(c);
+    text.chars().map(|c| if kept(c) { c.to_string() } else { format!("%{:02X}", u32::from(c)) }).collect()
+}
+
+/// Another token, that ends so.
+fn token(end: &str) -> String {
+    format!("A4{}{end}", "-".repeat(200))
 }
 
 /// The SDK's object; `expires` from now.
@@ -30,48 +43,71 @@ fn body(token: &str, expires: i64) -> String {
 }
 
 #[test]
-fn the_sdks_cookie_is_read_and_repeated_with_what_is_not_ours() {
+fn the_sdks_cookie_is_read() {
     let cookie = sdk(&body(TOKEN, HOUR_MS));
     let held = held(&format!("a=b; {cookie} ;c=d")).unwrap();
     assert_eq!(held.advertising_token.as_str(), TOKEN);
-    assert_eq!(held.refresh_token.as_ref().unwrap().expose(), "R==");
     assert_eq!(held.times.identity_expires, NOW.plus(HOUR_MS));
-    assert_eq!(
-        format!("__uid_2={}", held.to_value()),
-        sdk(&body(TOKEN, HOUR_MS).replace(
-            r#""refresh_response_key":"k","private":{"x":1.50}"#,
-            r#""private":{"x":1.50},"refresh_response_key":"k""#,
-        ))
-    );
     assert_eq!(of(&format!("__uid_2={}", body(TOKEN, HOUR_MS))), of(&cookie), "not encoded at all");
     let shown = format!("{held:?}");
     assert!(!shown.contains(TOKEN) && !shown.contains("private") && !shown.contains("R=="), "{shown}");
 }
 
 #[test]
-fn the_legacy_form_lives_as_long_as_the_sdk_assumes() {
-    let legacy = held(&sdk(&format!(r#"{{"advertising_token":"{TOKEN}","refresh_token":"r"}}"#))).unwrap();
-    assert_eq!(legacy.times, assumed(NOW));
-    assert_eq!(legacy.times.phase(NOW, 60_000), Phase::Due);
-    assert_eq!(held(&sdk(&format!(r#"{{"advertising_token":"{TOKEN}"}}"#))), None, "nothing would renew it");
-    assert_eq!(
-        held(&sdk(&body(TOKEN, 1).replace(r#""refresh_from""#, r#""from""#))),
-        None,
-        "half of the times"
-    );
+fn a_token_without_its_times_is_not_used() {
+    for legacy in [r#","refresh_token":"r""#, ""] {
+        assert_eq!(of(&sdk(&format!(r#"{{"advertising_token":"{TOKEN}"{legacy}}}"#))), None, "{legacy}");
+    }
+    for time in ["refresh_from", "identity_expires", "refresh_expires"] {
+        assert_eq!(of(&sdk(&body(TOKEN, 1).replace(time, "other"))), None, "without {time}");
+        let text = body(TOKEN, 1).replace(&format!(r#""{time}":"#), &format!(r#""{time}":null,"x":"#));
+        assert_eq!(of(&sdk(&text)), None, "{time} is no number");
+    }
+    assert_eq!(of(&format!("__uid2_advertising_token={TOKEN}")), None, "Prebid's by itself");
+    assert_eq!(of(&format!("__uid_2={TOKEN}")), None);
 }
 
 #[test]
-fn prebids_forms() {
-    let prebid = |value: &str| format!("__uid2_advertising_token={}", percent::encoded(value));
-    let bare = held(&prebid(TOKEN)).unwrap();
-    assert_eq!((bare.advertising_token.as_str(), bare.times), (TOKEN, assumed(NOW)));
-    let chain = format!(r#"{{"originalToken":{},"latestToken":{}}}"#, body("AAAA", 1), body(TOKEN, 2));
+fn what_is_no_token_of_this_scope_is_not_used() {
+    let hex = "973dfe463ec85785f5f95af5ba3906eedb2d931c24e69824a89ea65dba4e813b";
+    let euid = format!("E{}", &TOKEN[1..]);
+    let (hexes, digits) = ("A0".repeat(100), "1".repeat(200));
+    let cut = |n: usize| &TOKEN[..n];
+    for text in
+        ["+15551234567", "15551234567", hex, &hexes, cut(43), cut(44), cut(149), euid.as_str(), &digits]
+    {
+        assert_eq!(of(&sdk(&body(text, 1))), None, "{text}");
+        let chain = format!(r#"{{"latestToken":{}}}"#, body(text, 1));
+        assert_eq!(of(&format!("__uid2_advertising_token={}", encoded(&chain))), None, "{text}");
+        assert_eq!(of(&format!("__uid2_advertising_token={}", encoded(text))), None, "{text}");
+    }
+    assert!(held(&sdk(&body(cut(150), 1))).is_some());
+    let of_euid = |cookie: &str| read([cookie.as_bytes()].into_iter(), Scope::Euid, NOW);
+    assert!(of_euid(&format!("__euid={}", encoded(&body(&euid, 1)))).is_some());
+    assert_eq!(of_euid(&format!("__euid={}", encoded(&body(TOKEN, 1)))), None);
+}
+
+#[test]
+fn prebids_chain() {
+    let prebid = |value: &str| format!("__uid2_advertising_token={}", encoded(value));
+    let chain = format!(r#"{{"originalToken":{},"latestToken":{}}}"#, body(&token("1"), 1), body(TOKEN, 2));
     assert_eq!(held(&prebid(&chain)).unwrap().advertising_token.as_str(), TOKEN);
     assert_eq!(of(&prebid(r#"{"latestToken":"optout"}"#)), Some(Claim::OptedOut));
     for nothing in [r#"{"latestToken":"x"}"#, "{}", r#"{"originalToken":{}}"#, r#"{"latestToken":5}"#, "a b"]
     {
         assert_eq!(of(&prebid(nothing)), None, "{nothing}");
+    }
+}
+
+#[test]
+fn the_word_optout_by_itself_is_an_opt_out() {
+    for name in ["__uid_2", "__euid", "__uid2_advertising_token", "__euid_advertising_token"] {
+        for value in ["optout", "%22optout%22", "\"optout\"", " optout "] {
+            assert_eq!(of(&format!("{name}={value}")), Some(Claim::OptedOut), "{name}={value}");
+        }
+        for value in ["optout2", "\"optout", "%22optout", "OPTOUT", "[\"optout\"]"] {
+            assert_eq!(of(&format!("{name}={value}")), None, "{name}={value}");
+        }
     }
 }
 
@@ -84,26 +120,30 @@ fn an_opt_out_beats_every_token_wherever_it_stands() {
     }
     let two = [token.as_bytes(), optout.as_bytes()];
     assert_eq!(read(two.into_iter(), Scope::Uid2, NOW), Some(Claim::OptedOut));
-    assert_eq!(read(two.into_iter(), Scope::Euid, NOW), None, "another scope's cookies");
+    assert_eq!(read(two.into_iter(), Scope::Euid, NOW), Some(Claim::OptedOut), "of either scope");
+    assert_eq!(read([token.as_bytes()].into_iter(), Scope::Euid, NOW), None, "another scope's token");
     assert!(of(&sdk(&body(TOKEN, 1).replace("1.50}", r#"1.50},"status":"x""#))).is_some(), "another status");
 }
 
 #[test]
 fn the_first_of_a_name_counts_and_the_sdk_before_prebid() {
-    let prebid = "__uid2_advertising_token=PPPP";
-    let (one, two) = (sdk(&body("AAAA", 1)), sdk(&body("BBBB", 1)));
-    let token = |header: String| held(&header).unwrap().advertising_token;
-    assert_eq!(token(format!("{prebid};{one};{two}")).as_str(), "AAAA");
-    assert_eq!(token(format!("__uid_2=broken; {two}")).as_str(), "BBBB");
-    assert_eq!(token(format!("__uid_2={{}};{prebid}")).as_str(), "PPPP");
+    let [one, two, prebid] = ["1", "2", "p"].map(|end| body(&token(end), 1));
+    let (one, two) = (sdk(&one), sdk(&two));
+    let prebid = format!("__uid2_advertising_token={}", encoded(&format!(r#"{{"latestToken":{prebid}}}"#)));
+    let held_in = |header: String| held(&header).unwrap().advertising_token;
+    assert_eq!(held_in(format!("{prebid};{one};{two}")).as_str(), token("1"));
+    assert_eq!(held_in(format!("__uid_2=broken; {two}")).as_str(), token("2"));
+    assert_eq!(held_in(format!("__uid_2={{}};{prebid}")).as_str(), token("p"));
 }
 
 #[test]
 fn a_claim_is_believed_up_to_its_bounds() {
-    let token = |n: usize| held(&sdk(&body(&"A".repeat(n), 1))).is_some();
-    assert!(token(1) && token(43) && token(45) && token(500));
-    assert!(!token(0) && !token(44) && !token(501));
-    assert!(held(&sdk(&body("a b", 1))).is_none() && held(&sdk(&body("a\\u0022b", 1))).is_none());
+    let token = |n: usize| held(&sdk(&body(&format!("A{}", "-".repeat(n - 1)), 1))).is_some();
+    assert!(token(150) && token(500));
+    assert!(!token(149) && !token(501));
+    for text in [" ", "\\u0022"] {
+        assert!(held(&sdk(&body(&format!("{TOKEN}{text}"), 1))).is_none(), "{text}");
+    }
     assert!(held(&sdk(&body(TOKEN, MAX_LIFE_MS))).is_some());
     assert!(held(&sdk(&body(TOKEN, MAX_LIFE_MS + 1))).is_none());
     assert!(held(&sdk(&body(TOKEN, 41 * DAY_MS))).is_none(), "times out of order");
@@ -124,8 +164,9 @@ fn values_and_headers_are_read_up_to_their_caps() {
     let behind = |n: usize| format!("{};{cookie}", "x".repeat(n - cookie.len() - 1));
     assert!(held(&behind(MAX_HEADER_BYTES)).is_some());
     assert!(held(&behind(MAX_HEADER_BYTES + 1)).is_none());
-    let bare = format!("{};__uid2_advertising_token={}", "x".repeat(MAX_HEADER_BYTES - 100), "A".repeat(99));
-    assert_eq!(of(&bare), None, "half a token is none");
+    let word = "; __uid2_advertising_token=optout";
+    let cut = format!("{}{word}ed; c=d", "x".repeat(MAX_HEADER_BYTES - word.len()));
+    assert_eq!(of(&cut), None, "half a cookie is none");
     let filler = "x".repeat(MAX_HEADER_BYTES - cookie.len());
     let two = |filler: &str| read([filler.as_bytes(), cookie.as_bytes()].into_iter(), Scope::Uid2, NOW);
     assert!(two(&filler).is_some() && two(&format!("{filler}x")).is_none(), "all headers together");
@@ -142,7 +183,7 @@ fn anything_else_counts_as_not_sent() {
         "__uid_2=[]",
         "__uid_2=null",
         "__uid_2=%",
-        "__uid_2=optout",
+        "__uid_2=opted-out",
         "__UID_2={\"status\":\"optout\"}",
         "x__uid_2={\"status\":\"optout\"}",
         "__uid_2={\"status\":\"optout\"",
