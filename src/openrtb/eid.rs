@@ -400,4 +400,10 @@ mod tests {
             assert!(EidLists::default().read(Place::User, &mut scanner, 256).is_err(), "{text}");
         }
     }
+
+    #[test]
+    fn every_table_finds_its_names_and_no_others() {
+        let tables: [&Table; 2] = [&ENTRY, &UID];
+        tables.into_iter().for_each(Table::assert_finds_its_own);
+    }
 }

@@ -202,4 +202,10 @@ mod tests {
             assert!(request(ext, 256).eid_permissions().is_none(), "{ext}");
         }
     }
+
+    #[test]
+    fn every_table_finds_its_names_and_no_others() {
+        let tables: [&Table; 1] = [&ENTRY];
+        tables.into_iter().for_each(Table::assert_finds_its_own);
+    }
 }

@@ -224,3 +224,28 @@ impl Reader<'_> {
         Ok(id)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_table_finds_its_names_and_no_others() {
+        let tables: [&Table; 13] = [
+            &REGS,
+            &REGS_EXT,
+            &DEVICE,
+            &DEVICE_EXT,
+            &DEVICE_GEO,
+            &USER_GEO,
+            &SITE,
+            &APP,
+            &DOOH,
+            &PUBLISHER,
+            &EXT,
+            &PREBID,
+            &PREBID_DATA,
+        ];
+        tables.into_iter().for_each(Table::assert_finds_its_own);
+    }
+}

@@ -55,3 +55,14 @@ fn repeated(body: &[u8], ids: &[Text]) -> Option<Text> {
     let repeats = pairs.filter(|((a, ..), (b, ..))| a == b).map(|(_, (_, at, id))| (*at, *id));
     repeats.min_by_key(|(at, _)| *at).map(|(_, id)| id)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_table_finds_its_names_and_no_others() {
+        let tables: [&Table; 1] = [&IMP];
+        tables.into_iter().for_each(Table::assert_finds_its_own);
+    }
+}

@@ -253,3 +253,14 @@ fn user_id(value: Value) -> Option<Text> {
 const fn object(span: Span) -> Value {
     Value { span, kind: Kind::Object, escaped: false }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_table_finds_its_names_and_no_others() {
+        let tables: [&Table; 3] = [&ROOT, &USER, &USER_EXT];
+        tables.into_iter().for_each(Table::assert_finds_its_own);
+    }
+}

@@ -105,4 +105,10 @@ mod tests {
             check(body, None);
         }
     }
+
+    #[test]
+    fn every_table_finds_its_names_and_no_others() {
+        let tables: [&Table; 1] = [&ROOT];
+        tables.into_iter().for_each(Table::assert_finds_its_own);
+    }
 }

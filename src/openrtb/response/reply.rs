@@ -253,3 +253,14 @@ fn bid(scanner: &mut Scanner<'_>) -> Result<RawBid, ScanError> {
     }
     Ok(bid)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_table_finds_its_names_and_no_others() {
+        let tables: [&Table; 3] = [&ROOT, &SEAT, &BID];
+        tables.into_iter().for_each(Table::assert_finds_its_own);
+    }
+}

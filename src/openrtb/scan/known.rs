@@ -70,8 +70,11 @@ impl Table {
         let name = text.get(open + 1..key.end - 1)?;
         let from = usize::from(*self.first.get(slot(*name.first()?, name.len()))?).checked_sub(1)?;
         let word = word(text.get(open + 1..)?, name.len());
-        let is_it =
-            |known: &Known| known.word == word && (name.len() <= WORD || known.name.as_bytes() == name);
+        let is_it = |known: &Known| {
+            known.word == word
+                && known.name.len() == name.len()
+                && (name.len() <= WORD || known.name.as_bytes() == name)
+        };
         let found = from + self.members.get(from..)?.iter().position(is_it)?;
         Some((found, self.members.get(found)?.path))
     }
@@ -87,7 +90,7 @@ impl Table {
 const WORD: usize = 8;
 
 /// The first eight bytes of the name of this length at the start of `text`; zeros stand for what a shorter one lacks.
-/// No name holds a zero byte, so that two of at most eight bytes are the same when these are.
+/// No name holds a zero byte, so that two of one length of at most eight bytes are the same when these are.
 #[inline(always)]
 fn word(text: &[u8], length: usize) -> u64 {
     let Some(eight) = text.first_chunk::<WORD>() else { return last_word(text, length) };
@@ -102,7 +105,42 @@ fn last_word(text: &[u8], length: usize) -> u64 {
 }
 
 #[cfg(test)]
+impl Table {
+    /// Panics unless a key, spelled as it is or escaped, finds what a comparison of strings finds.
+    pub(in super::super) fn assert_finds(&self, name: &str) {
+        let expected = self.members.iter().position(|known| known.name == name);
+        let escaped = |name: &str| name.bytes().map(|byte| format!("\\u{byte:04x}")).collect::<String>();
+        for (key, escaped) in [(name.to_owned(), false), (escaped(name), !name.is_empty())] {
+            for after in ["", ":1}", ":\"a longer text behind\"}"] {
+                let text = format!("{{\"{key}\"{after}");
+                let key = Quoted { end: key.len() + 3, escaped };
+                let found = self.find(text.as_bytes(), 1, key).map(|(nth, _)| nth);
+                assert_eq!(found, expected, "{text}");
+            }
+        }
+    }
+
+    /// As [`Self::assert_finds`], of every name, all that it begins with, and what begins with that.
+    pub(in super::super) fn assert_finds_its_own(&self) {
+        for known in &self.members {
+            for end in 0..=known.name.len() {
+                let start = known.name.get(..end).unwrap();
+                self.assert_finds(start);
+                for other in ["x", "_", "a", "ext", "\u{1}"] {
+                    self.assert_finds(&format!("{start}{other}"));
+                    self.assert_finds(&format!("{other}{start}"));
+                }
+            }
+            let rest = known.name.get(8..).unwrap_or_default();
+            self.assert_finds(&format!("{}{rest}x", known.name));
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const TABLE: Table<[Known; 6]> = table([
@@ -141,6 +179,22 @@ mod tests {
             assert_eq!(find(r"\u0069d", after), Some("id"));
             assert_eq!(find(r"us_priv\u0061cy", after), Some("us_privacy"));
             assert_eq!(find(r"i\u0064\u0064", after), None);
+        }
+        let table: &Table = &TABLE;
+        table.assert_finds_its_own();
+        assert_eq!(find("us_priva", ""), None, "eight bytes are no name of ten");
+    }
+
+    proptest! {
+        #[test]
+        fn a_lookup_is_a_comparison_of_strings(
+            nth in 0..TABLE.members.len(),
+            cut in 0..20_usize,
+            more in "[a-z_]{0,9}",
+        ) {
+            let name = TABLE.members[nth].name;
+            let table: &Table = &TABLE;
+            table.assert_finds(&format!("{}{more}", name.get(..cut).unwrap_or(name)));
         }
     }
 }
