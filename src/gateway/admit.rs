@@ -76,7 +76,7 @@ pub(super) struct Admitted {
     pub subject: Subject,
     /// What the publisher's own scope allows.
     pub verdict: Verdict,
-    /// What the table of the other scope says of entries of that scope, when there are any.
+    /// What the table of the other scope says of entries of that scope, when there are any or may be.
     pub other: Option<Verdict>,
     /// Routed SSPs (by index) that may get no EUID though the user may be known to others, and what goes there.
     pub unconsented: SmallVec<[(usize, StripWhat); 4]>,
@@ -104,7 +104,8 @@ impl Admitted {
 
     /// An entry of the other scope stands in the request and may stay: never both UID2 and EUID.
     pub(super) fn other_stays(&self) -> bool {
-        self.other.is_some_and(|verdict| !matches!(verdict, Verdict::Strip(..)))
+        let there = self.request.eids().has_source(self.scope().other().source());
+        there && self.other.is_some_and(|verdict| !matches!(verdict, Verdict::Strip(..)))
     }
 
     /// What row 6 of the privacy table takes from this one SSP, for the consent it asks of each.
@@ -138,9 +139,8 @@ pub(super) fn admit(shared: &Shared, legs: &[Leg], inbound: Inbound) -> Result<A
     let debug = authenticated && shared.debug.admits(&publisher.settings.id);
     let subject = named.subject(shared, &publisher.settings, (&request, &inbound), authenticated);
     let scope = publisher.settings.identity.scope();
-    let has = |scope: Scope| request.eids().has_source(scope.source());
-    let theirs = has(scope);
-    let other = has(scope.other()).then(|| scope.other());
+    let theirs = request.eids().has_source(scope.source());
+    let other = request.eids().may_have_source(scope.other().source()).then(|| scope.other());
     let sec_gpc = headers::sec_gpc(&inbound);
     let Judged { verdict, other, unconsented } = {
         let gvl = shared.vendors.current();

@@ -176,7 +176,7 @@ impl Decision {
         let hit = match self.strip {
             Strip::Nothing => false,
             Strip::All => eids.any(),
-            Strip::Sources(sources) => sources.iter().any(|source| eids.has_source(source)),
+            Strip::Sources(sources) => sources.iter().any(|source| eids.may_have_source(source)),
         };
         hit.then(|| {
             if self.result == ResultLabel::Denied { self.reason } else { self.other.unwrap_or(self.reason) }

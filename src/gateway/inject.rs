@@ -10,7 +10,7 @@ use super::leg::{Knows, Narrowed, Removal, knows};
 use super::reason::{Reason, ResultLabel};
 use super::{Leg, whole_millis};
 use crate::net::body::Segments;
-use crate::openrtb::{self, Dialect, Edit, NewEid, Plan, RtiPartner, RtiPlace};
+use crate::openrtb::{self, Dialect, Edit, NewEid, Ours, Plan, RtiPartner, RtiPlace};
 use crate::ssp::{Settings, TmaxMode};
 use crate::time::Deadline;
 use crate::uid2::Scope;
@@ -56,7 +56,9 @@ struct PlanKey<'a> {
 
 /// Builds every leg. Costs nothing beyond a list when nothing is to be edited.
 pub(super) fn inject(admitted: &Admitted, decision: &Decision, legs: &[Leg]) -> Outgoing {
-    let permissions = admitted.request.eid_permissions();
+    let inserter = admitted.publisher.settings.inserter.as_deref();
+    let ours = decision.token.as_ref().map(|_| Ours { source: admitted.scope().source(), inserter });
+    let permissions = admitted.request.eid_permissions(ours);
     let mut plans: Vec<(PlanKey<'_>, Plan)> = Vec::with_capacity(2);
     let routed = admitted.publisher.settings.ssps.iter();
     let built = routed.filter_map(|&ssp| {

@@ -7,7 +7,7 @@ use super::admit::Admitted;
 use super::decision::Decision;
 use super::reason::{Reason, ResultLabel};
 use super::removal::{both, strip_of};
-use crate::openrtb::{EidPermissions, Forbidden, Strip};
+use crate::openrtb::{EidPermissions, Forbidden, SourceName, Strip};
 use crate::ssp::{EnvironmentRule, PermissionMode, Settings};
 use crate::uid2::{Environment, Scope};
 
@@ -58,9 +58,7 @@ pub(super) fn knows<'a>(
                 strip.all = true;
             }
             Forbidden::Sources(sources) => {
-                for source in sources {
-                    narrowed.permission |= strip.add(source) && concerns(admitted, decision, source);
-                }
+                narrowed.permission = strip.add_all(&sources);
             }
         }
     }
@@ -76,7 +74,7 @@ pub(super) fn knows<'a>(
 /// Whether removing this source changes anything.
 fn concerns(admitted: &Admitted, decision: &Decision, source: &str) -> bool {
     let ours = decision.token.is_some() && admitted.scope().source() == source;
-    ours || admitted.request.eids().has_source(source)
+    ours || admitted.request.eids().may_have_source(source)
 }
 
 /// What is left of the decision for this SSP, and why it is less.
@@ -142,8 +140,21 @@ impl<'a> Removal<'a> {
         more
     }
 
+    /// As [`Self::add`], of many that differ: they are not compared with each other.
+    fn add_all(&mut self, sources: &[&'a str]) -> bool {
+        if self.all {
+            return false;
+        }
+        let before = self.sources.clone();
+        let known =
+            |source: &str| before.iter().any(|known| SourceName::new(known) == SourceName::new(source));
+        self.sources.extend(sources.iter().copied().filter(|source| !known(source)));
+        self.sources.len() > before.len()
+    }
+
     pub(super) fn removes(&self, source: &str) -> bool {
-        self.all || self.sources.iter().any(|known| known.eq_ignore_ascii_case(source))
+        let source = SourceName::new(source);
+        self.all || self.sources.iter().any(|known| SourceName::new(known) == source)
     }
 
     pub(super) fn strip(&self) -> Strip<'_> {

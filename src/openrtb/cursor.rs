@@ -112,24 +112,25 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The string value of a member of the object it stands at; anything else has none.
+    /// The string value of a member of the object it stands at, the last of that name; anything else has none.
     pub(super) fn member(self, name: &str) -> Option<Text> {
         self.value_of(name)?.skip()
     }
 
-    /// At the value of a member of the object it stands at; anything else has none.
+    /// At the value of a member of the object it stands at, the last of that name; anything else has none.
     pub(super) fn value_of(mut self, name: &str) -> Option<Self> {
         if self.peek() != b'{' {
             return None;
         }
         self.open();
+        let mut found = None;
         while self.next() {
             if self.key().decode(self.text) == name {
-                return Some(self);
+                found = Some(self.clone());
             }
             self.skip();
         }
-        None
+        found
     }
 
     /// Consumes a number or literal.

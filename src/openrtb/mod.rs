@@ -20,15 +20,17 @@ mod request;
 pub mod response;
 mod scan;
 mod signals;
+mod source;
 mod splice;
 mod text;
 
 pub use eid::{Eid, Eids, Place};
 pub use error::{ScanError, ScanReason};
-pub use permissions::{EidPermissions, Forbidden};
+pub use permissions::{EidPermissions, Forbidden, Ours};
 pub use request::BidRequest;
 pub use scan::Limits;
 pub use signals::RawSignals;
+pub use source::SourceName;
 pub use splice::{Dialect, Edit, NewEid, Plan, RtiPartner, RtiPlace, Strip, plan};
 pub use text::{Span, Text};
 

@@ -176,7 +176,10 @@ pub(super) mod oracle {
         let strips = |entry: &Value| match edit.strip {
             Strip::Nothing => false,
             Strip::All => true,
-            Strip::Sources(sources) => sources.iter().any(|s| is_of(entry, s)),
+            // What has no readable source can be of any.
+            Strip::Sources(sources) => {
+                !entry.get("source").is_some_and(Value::is_string) || sources.iter().any(|s| is_of(entry, s))
+            }
         };
         let stripped = lists.iter().flatten().flatten().any(strips);
         for list in lists.iter_mut().flatten() {
@@ -289,8 +292,10 @@ pub(super) mod oracle {
             uids.iter().map(|uid| uid.get("id").cloned()).collect::<Vec<_>>()
         };
         let mm = |entry: &Value| entry.get("mm").filter(|mm| !mm.is_null()).cloned();
+        let readable = |entry: &Value| ids(entry).iter().all(|id| id.as_ref().is_some_and(Value::is_string));
+        let uids = if readable(a) && readable(b) { ids(a) == ids(b) } else { a.get("uids") == b.get("uids") };
         match (a.get("source").and_then(Value::as_str), b.get("source").and_then(Value::as_str)) {
-            (Some(x), Some(y)) => x.eq_ignore_ascii_case(y) && ids(a) == ids(b) && mm(a) == mm(b),
+            (Some(x), Some(y)) => x.eq_ignore_ascii_case(y) && uids && mm(a) == mm(b),
             (None, None) => a == b,
             _ => false,
         }

@@ -50,6 +50,15 @@ impl Text {
         if self.escaped { Cow::Owned(unescape(raw)) } else { Cow::Borrowed(raw) }
     }
 
+    /// The value to compare by: as [decoded](Self::decode), but one lone surrogate is not another.
+    pub(super) fn value(self, body: &[u8]) -> Cow<'_, [u8]> {
+        let raw = self.content.of(body);
+        if !self.escaped {
+            return Cow::Borrowed(raw);
+        }
+        Cow::Owned(unescaped(std::str::from_utf8(raw).unwrap_or_default(), as_it_is))
+    }
+
     /// The string with its quotes, as it stands in the body.
     pub fn quoted(self, body: &[u8]) -> &[u8] {
         self.quoted_span().of(body)
@@ -63,18 +72,9 @@ impl Text {
     /// Whether two strings of one body have the same value.
     pub(super) fn is_same(self, body: &[u8], other: Self) -> bool {
         if self.escaped || other.escaped {
-            self.decode(body) == other.decode(body)
+            self.value(body) == other.value(body)
         } else {
             self.content.of(body) == other.content.of(body)
-        }
-    }
-
-    /// As [`Self::is_same`], but for ASCII case.
-    pub(super) fn is_same_ignoring_case(self, body: &[u8], other: Self) -> bool {
-        if self.escaped || other.escaped {
-            self.decode(body).eq_ignore_ascii_case(&other.decode(body))
-        } else {
-            self.content.of(body).eq_ignore_ascii_case(other.content.of(body))
         }
     }
 
@@ -90,20 +90,41 @@ impl Text {
 
 /// Undoes the escapes of a string that the scan found well-formed.
 pub(super) fn unescape(raw: &str) -> String {
-    let mut out = String::with_capacity(raw.len());
+    String::from_utf8(unescaped(raw, as_unknown)).unwrap_or_default()
+}
+
+/// What stands for a lone surrogate.
+type Lone = fn(u32) -> [u8; 3];
+
+/// U+FFFD.
+const fn as_unknown(_: u32) -> [u8; 3] {
+    *b"\xef\xbf\xbd"
+}
+
+/// As UTF-8 would have it, were it a character.
+const fn as_it_is(unit: u32) -> [u8; 3] {
+    let low = unit.to_le_bytes()[0];
+    let middle = (unit >> 6).to_le_bytes()[0];
+    [0xed, 0x80 | middle & 0x3f, 0x80 | low & 0x3f]
+}
+
+fn unescaped(raw: &str, lone: Lone) -> Vec<u8> {
+    #[cfg(test)]
+    super::source::work::UNESCAPED.set(super::source::work::UNESCAPED.get() + raw.len());
+    let mut out = Vec::with_capacity(raw.len());
     let mut rest = raw;
     while let Some((plain, escape)) = rest.split_once('\\') {
-        out.push_str(plain);
+        out.extend_from_slice(plain.as_bytes());
         let mut chars = escape.chars();
         let code = chars.next();
         rest = chars.as_str();
         match code {
-            Some('u') => rest = push_code_units(&mut out, rest),
-            Some(code) => out.push(simple_escape(code)),
+            Some('u') => rest = push_code_units(&mut out, rest, lone),
+            Some(code) => push(&mut out, simple_escape(code)),
             None => {}
         }
     }
-    out.push_str(rest);
+    out.extend_from_slice(rest.as_bytes());
     out
 }
 
@@ -119,17 +140,24 @@ fn simple_escape(code: char) -> char {
 }
 
 /// Reads the four digits after `\u`, and the low half of a surrogate pair if it follows; returns what is left.
-fn push_code_units<'a>(out: &mut String, digits: &'a str) -> &'a str {
+fn push_code_units<'a>(out: &mut Vec<u8>, digits: &'a str, lone: Lone) -> &'a str {
     let (unit, rest) = code_unit(digits);
     if let (0xD800..=0xDBFF, Some(digits)) = (unit, rest.strip_prefix("\\u"))
         && let (low @ 0xDC00..=0xDFFF, rest) = code_unit(digits)
     {
         let code = 0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00);
-        out.push(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
+        push(out, char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
         return rest;
     }
-    out.push(char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER));
+    match char::from_u32(unit) {
+        Some(char) => push(out, char),
+        None => out.extend(lone(unit)),
+    }
     rest
+}
+
+fn push(out: &mut Vec<u8>, char: char) {
+    out.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
 }
 
 fn code_unit(digits: &str) -> (u32, &str) {
@@ -192,6 +220,19 @@ mod tests {
         assert_eq!(decoded(r"\udc00"), "\u{fffd}");
         assert_eq!(decoded(r"\ud800\u0041"), "\u{fffd}A");
         assert_eq!(decoded(r"\ud800\ud83d\ude00"), "\u{fffd}😀");
+    }
+
+    #[test]
+    fn one_lone_surrogate_is_not_another() {
+        let same = |a: &str, b: &str| {
+            let body = [a, b].concat();
+            let text = |start, end| Text { content: Span::new(start, end), escaped: true };
+            text(0, a.len()).is_same(body.as_bytes(), text(a.len(), body.len()))
+        };
+        assert!(same(r"\ud800", r"\uD800") && same(r"\u00e9", "é") && same(r"\ud83d\ude00", "😀"));
+        for other in [r"\ud801", r"\ud840", r"\udc00", r"\ufffd", "\u{fffd}"] {
+            assert!(!same(r"\ud800", other), "{other}");
+        }
     }
 
     #[test]

@@ -110,7 +110,7 @@ fn what_would_be_refused_is_refused_for_the_same_reason() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(
         text(&output),
-        "refused    imp: empty at byte 19\nmember     imp\noffset     19\nreason     empty\n"
+        "refused    imp: empty at byte 17\nmember     imp\noffset     17\nreason     empty\n"
     );
     let document = json(&explain("{", &["--json"], ""));
     assert_eq!(document["offset"], 1, "{document}");

@@ -145,19 +145,29 @@ impl Edit<'_> {
         match self.strip {
             Strip::Nothing => false,
             Strip::All => true,
-            Strip::Sources(sources) => sources.iter().any(|source| is_of(entry, source)),
+            // What has no readable source can be of any.
+            Strip::Sources(sources) => {
+                source(entry).is_none() || sources.iter().any(|source| is_of(entry, source))
+            }
         }
     }
 
     fn each_by_itself(&self, tree: &mut Tree, lists: &[List; 2]) {
+        // Theirs of this source stands in one place: it gets the new id there, and the other place nothing new.
+        let is_theirs =
+            |entry: &Tree| self.add.is_some_and(|add| is_of(entry, add.source)) && !self.strips(entry);
+        let mut entries = lists.iter().filter_map(List::entries).flatten();
+        let swaps = entries.any(is_theirs);
         for (place, list) in PLACES.into_iter().zip(lists) {
             match list {
                 List::None => {}
                 List::Unreadable if self.strip != Strip::Nothing => remove(tree, place),
                 List::Unreadable => {}
                 List::Entries(own) => {
+                    let adds = !swaps || own.iter().any(is_theirs);
+                    let edit = Edit { add: self.add.filter(|_| adds), ..*self };
                     let own = own.iter().map(|entry| Entry::at(place, entry)).collect();
-                    if let Some(entries) = self.applied(own) {
+                    if let Some(entries) = edit.applied(own) {
                         self.write(tree, place, &entries);
                     }
                 }
@@ -330,7 +340,9 @@ impl Entry {
 }
 
 fn source(entry: &Tree) -> Option<String> {
-    entry.get("source").and_then(Tree::string).map(|source| source.to_ascii_lowercase())
+    let source = entry.get("source").and_then(Tree::string)?.to_ascii_lowercase();
+    let name = source.trim_matches([' ', '\t', '\n', '\r']);
+    Some(name.strip_suffix('.').unwrap_or(name).to_owned())
 }
 
 fn is_of(entry: &Tree, wanted: &str) -> bool {
@@ -341,10 +353,21 @@ fn id(uid: &Tree) -> Option<String> {
     uid.get("id")?.string()
 }
 
-/// The readable ids, and how many uids there are.
-fn ids(entry: &Tree) -> (Vec<String>, usize) {
-    let uids = entry.get("uids").and_then(Tree::items).map(Vec::as_slice).unwrap_or_default();
-    (uids.iter().filter_map(id).collect(), uids.len())
+/// Its ids, when every uid has one that can be read.
+fn ids(entry: &Tree) -> Option<Vec<String>> {
+    match entry.get("uids").and_then(Tree::unless_null) {
+        None => Some(Vec::new()),
+        Some(uids) => uids.items()?.iter().map(id).collect(),
+    }
+}
+
+/// The same uids: by their ids, or as they are written where one cannot be read.
+fn same_uids(a: &Tree, b: &Tree) -> bool {
+    let written = |entry: &Tree| entry.get("uids").map(|uids| uids.written.clone());
+    match (ids(a), ids(b)) {
+        (Some(a), Some(b)) => a == b,
+        _ => written(a) == written(b),
+    }
 }
 
 /// What is said of how an id came to be.
@@ -361,7 +384,7 @@ fn provenance(entry: &Tree) -> [Option<String>; 3] {
 
 fn same(a: &Tree, b: &Tree) -> bool {
     match (source(a), source(b)) {
-        (Some(x), Some(y)) => x == y && provenance(a) == provenance(b) && ids(a) == ids(b),
+        (Some(x), Some(y)) => x == y && provenance(a) == provenance(b) && same_uids(a, b),
         (None, None) => a.written == b.written,
         _ => false,
     }

@@ -58,7 +58,10 @@ pub(crate) fn request(tape: Vec<u8>) -> String {
         (tape.spelled("id"), tape.spelled("r-1")),
         (tape.spelled("imp"), {
             let imps = 1 + tape.pick(2);
-            tape.array(imps, |tape| tape.object_of(&[("id", Tape::id)]))
+            // No two have one id.
+            let ids: [Maker; 2] = [Tape::id, |tape| tape.spelled("unlike any other")];
+            let mut ids = ids.into_iter();
+            tape.array(imps, |tape| tape.object_of(&[("id", ids.next().unwrap_or(Tape::id))]))
         }),
     ];
     tape.members(&mut members, &[("user", Tape::user), ("tmax", Tape::tmax), ("site", Tape::value)]);

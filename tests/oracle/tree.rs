@@ -107,11 +107,11 @@ impl Tree {
 
     /// A member's value; `None` where there is none, or no object.
     pub(crate) fn get(&self, name: &str) -> Option<&Self> {
-        self.members()?.iter().find(|member| member.is(name)).map(|member| &member.value)
+        self.members()?.iter().rfind(|member| member.is(name)).map(|member| &member.value)
     }
 
     pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut Self> {
-        self.members_mut()?.iter_mut().find(|member| member.is(name)).map(|member| &mut member.value)
+        self.members_mut()?.iter_mut().rfind(|member| member.is(name)).map(|member| &mut member.value)
     }
 
     /// Gives a member its value, where it stands or at the end of the object.

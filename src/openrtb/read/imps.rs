@@ -14,6 +14,7 @@ impl Reader<'_> {
             Kind::Null => return self.pass(),
             _ => return Err(self.scanner.fault(ScanReason::WrongType)),
         }
+        let empty = self.scanner.fault(ScanReason::Empty);
         let mut imps = self.scanner.array()?;
         while self.scanner.next_element(&mut imps)? {
             if self.scanner.kind()? != Kind::Object {
@@ -26,7 +27,7 @@ impl Reader<'_> {
             }
         }
         if imps.count == 0 {
-            return Err(self.scanner.fault(ScanReason::Empty));
+            return Err(empty);
         }
         self.found.names.imps = imps.count;
         match repeated(self.scanner.text(), &self.found.names.imp_ids) {
@@ -49,7 +50,7 @@ fn repeated(body: &[u8], ids: &[Text]) -> Option<Text> {
         let same = |(nth, id): &(usize, &Text)| earlier(*nth).iter().any(|other| other.is_same(body, **id));
         return ids.iter().enumerate().find(same).map(|(_, id)| *id);
     }
-    let mut sorted: Vec<_> = ids.iter().map(|id| (id.decode(body), id.content.start, *id)).collect();
+    let mut sorted: Vec<_> = ids.iter().map(|id| (id.value(body), id.content.start, *id)).collect();
     sorted.sort_unstable_by(|(a, at, _), (b, other, _)| a.cmp(b).then(at.cmp(other)));
     let pairs = sorted.iter().zip(sorted.iter().skip(1));
     let repeats = pairs.filter(|((a, ..), (b, ..))| a == b).map(|(_, (_, at, id))| (*at, *id));

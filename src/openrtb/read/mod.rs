@@ -97,9 +97,10 @@ impl Reader<'_> {
             Kind::String | Kind::Null => {}
             _ => return Err(self.scanner.fault(ScanReason::WrongType)),
         }
+        let empty = self.scanner.fault(ScanReason::Empty);
         let id = self.text()?;
         if id.is_some_and(|id| id.content.start == id.content.end) {
-            return Err(self.scanner.fault(ScanReason::Empty));
+            return Err(empty);
         }
         self.found.names.id = id;
         Ok(())
@@ -192,7 +193,11 @@ impl Reader<'_> {
 
     fn eids(&mut self, place: Place, key: Key) -> Result<Member, ScanError> {
         if self.scanner.kind()? != Kind::Array {
-            return self.member_of_wrong_type(key);
+            let member = self.member_of_wrong_type(key)?;
+            if member.kind != Kind::Null {
+                self.found.eids.is_no_list(place);
+            }
+            return Ok(member);
         }
         let start = self.scanner.position();
         if self.found.eids.read(place, &mut self.scanner, self.max_eids)? == Extent::Cut {

@@ -109,7 +109,8 @@ impl Table {
     /// Panics unless a key, spelled as it is or escaped, finds what a comparison of strings finds.
     pub(in super::super) fn assert_finds(&self, name: &str) {
         let expected = self.members.iter().position(|known| known.name == name);
-        let escaped = |name: &str| name.bytes().map(|byte| format!("\\u{byte:04x}")).collect::<String>();
+        let escaped =
+            |name: &str| name.bytes().fold(String::new(), |text, byte| text + &format!("\\u{byte:04x}"));
         for (key, escaped) in [(name.to_owned(), false), (escaped(name), !name.is_empty())] {
             for after in ["", ":1}", ":\"a longer text behind\"}"] {
                 let text = format!("{{\"{key}\"{after}");

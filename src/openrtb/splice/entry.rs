@@ -92,7 +92,7 @@ fn only_uid(text: &[u8], entry: u32) -> Option<u32> {
     (is_list && uids.next() && uids.peek() == b'{').then(|| uids.position())
 }
 
-/// The value of a member of the object at `object`, if it is there, and that object.
+/// The value of a member of the object at `object`, if it is there, and that object. Of two, readers take the last.
 pub(super) fn member(text: &[u8], object: u32, name: &str) -> (Option<Span>, Container) {
     let mut cursor = Cursor::new(text, object);
     let (mut value, mut items) = (None, 0);
@@ -102,7 +102,7 @@ pub(super) fn member(text: &[u8], object: u32, name: &str) -> (Option<Span>, Con
         let start = cursor.position();
         cursor.skip();
         if key.decode(text) == name {
-            value.get_or_insert(Span { start, end: cursor.position() });
+            value = Some(Span { start, end: cursor.position() });
         }
         items += 1;
     }

@@ -20,10 +20,10 @@ pub(super) fn grown<'a>(
     more: impl Iterator<Item = Eid<'a>>,
 ) -> Changes {
     let mut changes = Changes::default();
-    let mut seen: HashSet<_> = beside.flat_map(Eid::ids).collect();
+    let mut seen: HashSet<_> = beside.flat_map(Eid::id_values).collect();
     let mut added: Vec<&[u8]> = Vec::new();
     for uid in more.flat_map(|eid| uids(text, eid).0) {
-        let id = Cursor::new(text, uid.start).member("id").map(|id| id.decode(text));
+        let id = Cursor::new(text, uid.start).member("id").map(|id| id.value(text));
         if id.is_none_or(|id| seen.insert(id)) {
             added.push(uid.of(text));
         }

@@ -1,5 +1,6 @@
 //! What becomes of the two EID lists.
 
+use std::collections::HashSet;
 use std::hash::RandomState;
 
 use smallvec::{SmallVec, smallvec};
@@ -8,6 +9,7 @@ use super::super::changes::Changes;
 use super::super::eid::{Digest, Eid, Eids, Place};
 use super::super::request::{BidRequest, Container, Member};
 use super::super::scan::Kind;
+use super::super::source::SourceName;
 use super::{Dialect, Edit, NewEid, Strip, entry, grouping};
 
 /// What becomes of `user.eids` and of `user.ext.eids`.
@@ -49,6 +51,8 @@ struct Lists<'a> {
     eids: Eids<'a>,
     dialect: Dialect,
     strip: Strip<'a>,
+    /// The sources of the strip, when they are many.
+    doomed: HashSet<SourceName<'a>>,
     add: Option<NewEid<'a>>,
     /// Entries of `user.ext.eids` whose uids go into one of `user.eids`: its index, and theirs.
     merged: Vec<(usize, usize)>,
@@ -74,8 +78,15 @@ impl<'a> Lists<'a> {
             None => (edit.dialect, edit.add),
         };
         let eids = request.eids();
-        let mut lists =
-            Self { request, eids, dialect, strip: edit.strip, add, merged: Vec::new(), groups: Vec::new() };
+        let (strip, doomed) = match edit.strip {
+            Strip::Sources([]) => (Strip::Nothing, HashSet::new()),
+            Strip::Sources(sources) if sources.len() > FEW_SOURCES => {
+                (edit.strip, sources.iter().map(|source| SourceName::new(source)).collect())
+            }
+            strip => (strip, HashSet::new()),
+        };
+        let (merged, groups) = (Vec::new(), Vec::new());
+        let mut lists = Self { request, eids, dialect, strip, doomed, add, merged, groups };
         lists.add = add.filter(|add| add.replace || !lists.stays(add.source));
         lists
     }
@@ -89,7 +100,13 @@ impl<'a> Lists<'a> {
     fn strips(&self, eid: Eid<'_>) -> bool {
         match self.strip {
             Strip::Nothing => false,
-            Strip::Sources(sources) => sources.iter().any(|source| eid.is_of(source)),
+            Strip::Sources(sources) => match eid.name() {
+                None => true,
+                Some(name) if self.doomed.is_empty() => {
+                    sources.iter().any(|source| name == SourceName::new(source))
+                }
+                Some(name) => self.doomed.contains(&name),
+            },
             Strip::All => true,
         }
     }
@@ -151,6 +168,8 @@ impl<'a> Lists<'a> {
                     nth - 1 <= first || !is_of(item)
                 });
             }
+            // Where each place keeps its own list, the id may have gone into an entry of the other.
+            None if self.stays(add.source) => return (items, stripped),
             None => items.push(Item::Ours),
         }
         (items, true)
@@ -173,7 +192,7 @@ impl<'a> Lists<'a> {
     /// Joins `user.ext.eids` to the items, which are those of `user.eids` or none. Of long lists the entries are
     /// compared by digest before they are compared as they are: every pair of them is looked at.
     fn join(&mut self, items: &mut Items) {
-        let few = items.len() * self.eids.entries(Place::Ext).len() <= FEW;
+        let few = items.len() * self.eids.entries(Place::Ext).len() <= FEW && self.are_short();
         let state = RandomState::new();
         let digest = |eid: Eid<'_>| if few { Digest::default() } else { eid.digest(&state) };
         let theirs: SmallVec<[(Eid<'_>, Digest); 8]> =
@@ -199,6 +218,12 @@ impl<'a> Lists<'a> {
                 None => items.push(Item::Theirs { at: [None, Some(index)], swap: false }),
             }
         }
+    }
+
+    /// Whether the lists are so short that it does not matter how often their strings are decoded.
+    fn are_short(&self) -> bool {
+        let size = |place| self.member(place).map_or(0, |list| list.value.range().len());
+        Place::ALL.into_iter().map(size).sum::<usize>() <= SHORT
     }
 
     /// Whether the uids of another entry would be at home in this one also as `user.ext.eids` spells it: there it may
@@ -338,8 +363,11 @@ impl<'a> Lists<'a> {
     }
 }
 
-/// So many comparisons cost less than a digest of every entry.
+/// So many comparisons cost less than a digest of every entry, in lists of so many bytes.
 const FEW: usize = 64;
+const SHORT: usize = 4096;
+/// So many sources are compared one by one.
+const FEW_SOURCES: usize = 8;
 
 /// Whether the entries of this place come first among the items, in ascending order.
 fn comes_first(place: Place, items: &Items) -> bool {

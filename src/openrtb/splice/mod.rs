@@ -51,12 +51,13 @@ pub struct Edit<'a> {
 }
 
 /// Which EIDs are removed, in both places. An `eids` that is no array, or longer than we read
-/// ([`Limits::max_eids`](super::Limits::max_eids)), can hold anything: it goes with any of them.
+/// ([`Limits::max_eids`](super::Limits::max_eids)), and an entry without a readable source can be anything: they go with
+/// any of them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Strip<'a> {
     /// None.
     Nothing,
-    /// Those of these sources (ASCII case does not count).
+    /// Those of these sources, however they are spelled ([`SourceName`](super::SourceName)).
     Sources(&'a [&'a str]),
     /// All, the unreadable included.
     All,

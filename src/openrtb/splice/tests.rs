@@ -236,14 +236,22 @@ fn stripping_removes_by_source_in_both_places() {
     let escaped = r#"{"source":"uid\u0061pi.com"}"#;
     let edit = stripping(Dialect::AsReceived, Strip::Sources(&["uidapi.com", "euid.eu"]));
     for (before, after) in [
-        (format!(r#","user":{{"eids":[{uid},1]}}"#), r#","user":{"eids":[1]}"#),
-        (format!(r#","user":{{"eids":[ 1 , {uid} ]}}"#), r#","user":{"eids":[ 1 ]}"#),
+        (format!(r#","user":{{"eids":[{uid},{{"source":"k"}}]}}"#), r#","user":{"eids":[{"source":"k"}]}"#),
+        (
+            format!(r#","user":{{"eids":[ {{"source":"k"}} , {uid} ]}}"#),
+            r#","user":{"eids":[ {"source":"k"} ]}"#,
+        ),
         (format!(r#","user":{{"eids":[{escaped},{uid}],"id":"u"}}"#), r#","user":{"id":"u"}"#),
         (format!(r#","user":{{"id":"u","eids":[{uid}]}}"#), r#","user":{"id":"u"}"#),
         (format!(r#","user":{{"eids":[{uid}],"ext":{{"eids":[{escaped}]}}}}"#), r#","user":{"ext":{}}"#),
         (
-            format!(r#","user":{{"ext":{{"a":1,"eids":[2,{escaped},3]}}}}"#),
-            r#","user":{"ext":{"a":1,"eids":[2,3]}}"#,
+            format!(r#","user":{{"ext":{{"a":1,"eids":[{{"source":"k"}},{escaped},{{"source":"l"}}]}}}}"#),
+            r#","user":{"ext":{"a":1,"eids":[{"source":"k"},{"source":"l"}]}}"#,
+        ),
+        // What has no readable source can be of any; white space and a dot at the end of a name do not hide it.
+        (
+            r#","user":{"eids":[1,[{"source":"uidapi.com"}],{"source":["uidapi.com"]},{},{"source":" UIDAPI.com. "}]}"#.into(),
+            r#","user":{}"#,
         ),
     ] {
         assert_eq!(edited(&before, &edit), after, "{before}");
@@ -252,12 +260,19 @@ fn stripping_removes_by_source_in_both_places() {
 
 #[test]
 fn stripping_moves_what_is_left_to_where_the_dialect_reads() {
-    let before = r#","user":{"eids":[{"source":"x"},1],"ext":{"eids":[{"source":"X"},2]}}"#;
+    let before =
+        r#","user":{"eids":[{"source":"x"},{"source":"k"}],"ext":{"eids":[{"source":"X"},{"source":"l"}]}}"#;
     let strip = |dialect| edited(before, &stripping(dialect, Strip::Sources(&["x"])));
-    assert_eq!(strip(Dialect::V26), r#","user":{"eids":[1,2],"ext":{}}"#);
-    assert_eq!(strip(Dialect::V25), r#","user":{"ext":{"eids":[1,2]}}"#);
-    assert_eq!(strip(Dialect::Both), r#","user":{"eids":[1,2],"ext":{"eids":[1,2]}}"#);
-    assert_eq!(strip(Dialect::AsReceived), r#","user":{"eids":[1],"ext":{"eids":[2]}}"#);
+    assert_eq!(strip(Dialect::V26), r#","user":{"eids":[{"source":"k"},{"source":"l"}],"ext":{}}"#);
+    assert_eq!(strip(Dialect::V25), r#","user":{"ext":{"eids":[{"source":"k"},{"source":"l"}]}}"#);
+    assert_eq!(
+        strip(Dialect::Both),
+        r#","user":{"eids":[{"source":"k"},{"source":"l"}],"ext":{"eids":[{"source":"k"},{"source":"l"}]}}"#
+    );
+    assert_eq!(
+        strip(Dialect::AsReceived),
+        r#","user":{"eids":[{"source":"k"}],"ext":{"eids":[{"source":"l"}]}}"#
+    );
     for dialect in DIALECTS {
         assert_eq!(edited(before, &stripping(dialect, Strip::All)), r#","user":{"ext":{}}"#);
     }
@@ -456,8 +471,8 @@ fn a_wrong_type_forbids_additions_but_not_removals() {
             (r#","regs":5,"user":{"id":"u"}"#, r#","regs":5,"user":{"id":"u"}"#),
             (r#","user":{"ext":"e"}"#, r#","user":{"ext":"e"}"#),
             (
-                r#","device":1,"user":{"eids":[{"source":"x"},1],"ext":{"eids":[{"source":"x"},2],"uid2":1}}"#,
-                r#","device":1,"user":{"eids":[1],"ext":{"eids":[2]}}"#,
+                r#","device":1,"user":{"eids":[{"source":"x"},{"source":"k"}],"ext":{"eids":[{"source":"x"},2],"uid2":1}}"#,
+                r#","device":1,"user":{"eids":[{"source":"k"}],"ext":{}}"#,
             ),
             (r#","user":{"eids":{"source":"x"},"id":"u"}"#, r#","user":{"id":"u"}"#),
         ],

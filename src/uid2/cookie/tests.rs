@@ -1,4 +1,5 @@
 //! Each form, each bound, and what is not believed.
+#![expect(clippy::string_slice, reason = "tokens are ASCII")]
 
 use super::*;
 

@@ -1,12 +1,15 @@
 //! Extended identifiers (OpenRTB 2.6 §3.2.27): the entries of `user.eids` and of its 2.5 place, `user.ext.eids`.
 
+mod read;
+
 use std::borrow::Cow;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::ops::Range;
 
-use super::error::ScanError;
-use super::scan::{Kind, Known, Scanner, Table, known, table};
-use super::text::{Span, Text, offset};
+use super::source::SourceName;
+use super::text::{Span, Text};
+
+pub(super) use read::{decoded, said};
 
 /// Where a list of EIDs stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,11 +25,14 @@ impl Place {
     pub const ALL: [Self; 2] = [Self::User, Self::Ext];
 }
 
-/// One entry. Without a readable `source` it is opaque: copied and kept, never understood.
+/// One entry. Without a readable `source` it is opaque: never understood, copied and kept unless entries of any source
+/// have to go.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub span: Span,
     pub source: Option<Text>,
+    /// The source, if it stands there with escapes: what everybody compares is decoded once.
+    decoded: Option<Box<str>>,
     /// `inserter`, `matcher`, `mm`, as written.
     provenance: [Option<Span>; 3],
     /// See [`Eid::is_bare`].
@@ -35,6 +41,8 @@ pub(super) struct Entry {
     pub uids: u32,
     /// The readable ids, in [`EidLists::ids`].
     ids: Range<u32>,
+    /// The value of `uids`, unless it is a list of uids that all have a readable id.
+    odd_uids: Option<Span>,
 }
 
 /// Whether a list is known as a whole.
@@ -45,6 +53,8 @@ pub(super) enum Extent {
     Whole,
     /// It is longer than we read.
     Cut,
+    /// It is no list, and not null.
+    NoList,
 }
 
 /// Both lists of a request.
@@ -58,108 +68,6 @@ pub(super) struct EidLists {
     ext_extent: Extent,
 }
 
-const ENTRY: Table<[Known; 5]> = table([
-    known("source", "eids.source"),
-    known("uids", "eids.uids"),
-    known("inserter", "eids.inserter"),
-    known("matcher", "eids.matcher"),
-    known("mm", "eids.mm"),
-]);
-
-const UID: Table<[Known; 1]> = table([known("id", "eids.uids.id")]);
-
-impl EidLists {
-    /// Reads a list, whose `[` has been seen, until both places together have `max` entries; the others are checked alike and forgotten. Memory and work of every
-    /// edit are bounded by that, however long the body is.
-    pub(super) fn read(
-        &mut self,
-        place: Place,
-        scanner: &mut Scanner<'_>,
-        max: usize,
-    ) -> Result<Extent, ScanError> {
-        let mut extent = Extent::Whole;
-        let mut array = scanner.array()?;
-        while scanner.next_element(&mut array)? {
-            let ids = self.ids.len();
-            let entry = self.entry(scanner)?;
-            if self.user.len() + self.ext.len() >= max {
-                self.ids.truncate(ids);
-                extent = Extent::Cut;
-                continue;
-            }
-            match place {
-                Place::User => self.user.push(entry),
-                Place::Ext => self.ext.push(entry),
-            }
-        }
-        match place {
-            Place::User => self.user_extent = extent,
-            Place::Ext => self.ext_extent = extent,
-        }
-        Ok(extent)
-    }
-
-    fn entry(&mut self, scanner: &mut Scanner<'_>) -> Result<Entry, ScanError> {
-        let from = offset(self.ids.len());
-        let mut entry = Entry {
-            source: None,
-            span: Span::default(),
-            provenance: [None; 3],
-            bare: false,
-            uids: 0,
-            ids: from..from,
-        };
-        let (mut known, mut listed) = (0, false);
-        if scanner.kind()? != Kind::Object {
-            entry.span = scanner.value()?.span;
-            return Ok(entry);
-        }
-        let start = scanner.position();
-        let mut object = scanner.object()?;
-        while let Some(key) = scanner.next_member(&mut object, &ENTRY)? {
-            known += 1;
-            match key.path {
-                "eids.source" => entry.source = scanner.value()?.text(),
-                "eids.uids" => {
-                    listed = scanner.kind()? == Kind::Array;
-                    entry.uids = self.uids(scanner)?;
-                }
-                "eids.inserter" => entry.provenance[0] = said(scanner)?,
-                "eids.matcher" => entry.provenance[1] = said(scanner)?,
-                _ => entry.provenance[2] = said(scanner)?,
-            }
-        }
-        entry.span = Span { start, end: scanner.position() };
-        entry.ids.end = offset(self.ids.len());
-        entry.bare = listed && known == object.count;
-        Ok(entry)
-    }
-
-    fn uids(&mut self, scanner: &mut Scanner<'_>) -> Result<u32, ScanError> {
-        if scanner.kind()? != Kind::Array {
-            return scanner.value().map(|_| 0);
-        }
-        let mut array = scanner.array()?;
-        while scanner.next_element(&mut array)? {
-            if scanner.kind()? != Kind::Object {
-                scanner.value()?;
-                continue;
-            }
-            let mut object = scanner.object()?;
-            while scanner.next_member(&mut object, &UID)?.is_some() {
-                self.ids.extend(scanner.value()?.text());
-            }
-        }
-        Ok(array.count)
-    }
-}
-
-/// A value as written; null is absent.
-fn said(scanner: &mut Scanner<'_>) -> Result<Option<Span>, ScanError> {
-    let value = scanner.value()?;
-    Ok((value.kind != Kind::Null).then_some(value.span))
-}
-
 /// The EIDs of a request.
 #[derive(Clone, Copy)]
 pub struct Eids<'a> {
@@ -168,24 +76,40 @@ pub struct Eids<'a> {
 }
 
 impl<'a> Eids<'a> {
-    /// Whether there is any entry in either place.
+    /// Whether there is any entry in either place, or may be.
     pub fn any(self) -> bool {
         Place::ALL.into_iter().any(|place| self.is_cut(place) || !self.entries(place).is_empty())
     }
 
-    /// Whether an entry in either place has this `source` (ASCII case does not count), or may have it: among the
-    /// entries past [`Limits::max_eids`](super::Limits::max_eids) anything can be.
+    /// Whether an entry in either place is of this source ([`SourceName`]), or may be: anything can be in an `eids`
+    /// that is no list, and past [`Limits::max_eids`](super::Limits::max_eids).
     pub fn has_source(self, source: &str) -> bool {
-        Place::ALL.into_iter().any(|place| self.is_cut(place) || self.of(place).any(|eid| eid.is_of(source)))
+        let of_it = |place| self.of(place).any(|eid| eid.is_of(source));
+        Place::ALL.into_iter().any(|place| self.is_cut(place) || of_it(place))
     }
 
-    /// Whether the list of this place is longer than we read.
+    /// As [`Self::has_source`]; entries without a readable source may be of any. What this says no to, no strip of this
+    /// source removes.
+    pub fn may_have_source(self, source: &str) -> bool {
+        self.has_source(source) || self.any_opaque()
+    }
+
+    /// Whether there is anything of which we cannot tell the source.
+    pub(super) fn is_unclear(self) -> bool {
+        self.any_opaque() || Place::ALL.into_iter().any(|place| self.is_cut(place))
+    }
+
+    fn any_opaque(self) -> bool {
+        Place::ALL.into_iter().any(|place| self.of(place).any(|eid| eid.name().is_none()))
+    }
+
+    /// Whether the list of this place is none, or longer than we read.
     pub(super) fn is_cut(self, place: Place) -> bool {
         let extent = match place {
             Place::User => self.lists.user_extent,
             Place::Ext => self.lists.ext_extent,
         };
-        extent == Extent::Cut
+        extent != Extent::Whole
     }
 
     /// The entries of one place, in order; of a list longer than we read, the first ones.
@@ -239,14 +163,32 @@ impl<'a> Eid<'a> {
         self.entry.source.map(|source| source.decode(self.body))
     }
 
-    /// Whether that is its source (ASCII case does not count).
+    /// Its source, as sources are compared; costs nothing. `None` for an opaque entry.
+    pub fn name(self) -> Option<SourceName<'a>> {
+        let written = |source: Text| std::str::from_utf8(source.content.of(self.body)).unwrap_or_default();
+        let source = self.entry.decoded.as_deref().or_else(|| self.entry.source.map(written));
+        source.map(SourceName::new)
+    }
+
+    /// Whether it is of this source.
     pub fn is_of(self, source: &str) -> bool {
-        self.entry.source.is_some_and(|text| text.is_ignoring_case(self.body, source))
+        self.name() == Some(SourceName::new(source))
+    }
+
+    /// Inserter, matcher or mm, as said, decoded.
+    pub(super) fn said(self, nth: usize) -> Option<Cow<'a, str>> {
+        let span = self.entry.provenance.get(nth).copied().flatten()?;
+        Some(decoded(span, self.body))
     }
 
     /// The ids of its readable uids.
     pub fn ids(self) -> impl Iterator<Item = Cow<'a, str>> {
         self.id_texts().iter().map(move |id| id.decode(self.body))
+    }
+
+    /// As [`Self::ids`], to be compared.
+    pub(super) fn id_values(self) -> impl Iterator<Item = Cow<'a, [u8]>> {
+        self.id_texts().iter().map(move |id| id.value(self.body))
     }
 
     /// The id, if the entry has exactly one uid.
@@ -257,40 +199,50 @@ impl<'a> Eid<'a> {
         }
     }
 
-    /// The same identity said twice: source, inserter, matcher, mm and uids are equal. Opaque entries are compared
-    /// byte by byte.
+    /// The same identity said twice: source, inserter, matcher, mm and the ids of all uids are equal. What is not
+    /// readable, an opaque entry or uids without an id, is compared byte by byte.
     pub(super) fn same_as(self, other: Self) -> bool {
-        let body = self.body;
-        match (self.entry.source, other.entry.source) {
-            (Some(mine), Some(theirs)) => {
-                let (ids, others) = (self.id_texts(), other.id_texts());
-                mine.is_same_ignoring_case(body, theirs)
-                    && self.provenance() == other.provenance()
-                    && self.entry.uids == other.entry.uids
-                    && ids.len() == others.len()
-                    && ids.iter().zip(others).all(|(id, other)| id.is_same(body, *other))
-            }
-            (None, None) => self.raw() == other.raw(),
-            _ => false,
+        if self.name().is_none() && other.name().is_none() {
+            return self.raw() == other.raw();
         }
+        self.has_source_of(other) && self.provenance() == other.provenance() && self.has_uids_of(other)
+    }
+
+    fn has_source_of(self, other: Self) -> bool {
+        self.name().is_some() && self.name() == other.name() && self.odd_source() == other.odd_source()
+    }
+
+    /// The source as it is, if a lone surrogate may be in it.
+    fn odd_source(self) -> Option<Cow<'a, [u8]>> {
+        let odd = self.entry.decoded.as_ref().is_some_and(|source| source.contains('\u{fffd}'));
+        self.entry.source.filter(|_| odd).map(|source| source.value(self.body))
+    }
+
+    /// The same ids. Where not every uid has a readable one, the uids are compared byte by byte.
+    fn has_uids_of(self, other: Self) -> bool {
+        let (ids, others) = (self.id_texts(), other.id_texts());
+        self.odd_uids() == other.odd_uids()
+            && ids.len() == others.len()
+            && ids.iter().zip(others).all(|(id, other)| id.is_same(self.body, *other))
+    }
+
+    fn odd_uids(self) -> Option<&'a [u8]> {
+        self.entry.odd_uids.map(|uids| uids.of(self.body))
     }
 
     /// Equal for entries that are the [same](Self::same_as) or that [group](Self::groups_with), and for hardly any
     /// others.
     pub(super) fn digest(self, state: &impl BuildHasher) -> Digest {
         let mut hasher = state.build_hasher();
-        let Some(mut source) = self.source() else {
+        let Some(source) = self.name() else {
             self.raw().hash(&mut hasher);
             return Digest { whole: hasher.finish(), group: hasher.finish() };
         };
-        if source.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            source.to_mut().make_ascii_lowercase();
-        }
         source.hash(&mut hasher);
         self.provenance().hash(&mut hasher);
         let group = hasher.finish();
-        self.entry.uids.hash(&mut hasher);
-        self.ids().for_each(|id| id.hash(&mut hasher));
+        self.odd_uids().hash(&mut hasher);
+        self.id_texts().iter().for_each(|id| id.value(self.body).hash(&mut hasher));
         Digest { whole: hasher.finish(), group }
     }
 
@@ -305,10 +257,7 @@ impl<'a> Eid<'a> {
         self.is_bare()
             && other.is_bare()
             && self.provenance() == other.provenance()
-            && match (self.source(), other.source()) {
-                (Some(mine), Some(theirs)) => mine.eq_ignore_ascii_case(&theirs),
-                _ => false,
-            }
+            && self.has_source_of(other)
     }
 
     /// Numbers are found as strings too.
@@ -328,7 +277,7 @@ impl<'a> Eid<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::scan::Limits;
+    use super::super::scan::{Kind, Limits, Scanner};
     use super::*;
 
     fn read(user: &str, ext: &str) -> (Vec<u8>, EidLists) {
@@ -399,11 +348,5 @@ mod tests {
             scanner.kind().unwrap();
             assert!(EidLists::default().read(Place::User, &mut scanner, 256).is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn every_table_finds_its_names_and_no_others() {
-        let tables: [&Table; 2] = [&ENTRY, &UID];
-        tables.into_iter().for_each(Table::assert_finds_its_own);
     }
 }
