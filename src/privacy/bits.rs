@@ -20,6 +20,13 @@ impl<'a> Bits<'a> {
         text.iter().all(|&c| SEXTETS[usize::from(c)] != NONE).then_some(Self { text, at: 0 })
     }
 
+    /// The text up to the first character outside the alphabet, and whether that is all of it.
+    pub(super) fn prefix(text: &'a str) -> (Self, bool) {
+        let text = text.as_bytes();
+        let whole = text.iter().take_while(|&&c| SEXTETS[usize::from(c)] != NONE).count();
+        (Self { text: text.get(..whole).unwrap_or_default(), at: 0 }, whole == text.len())
+    }
+
     /// Position of the cursor, in bits from the start.
     pub(super) const fn position(self) -> usize {
         self.at
@@ -75,7 +82,7 @@ impl<'a> Bits<'a> {
     }
 }
 
-/// The six bits of each character; [`NONE`] outside the alphabet. `Bits::new` has seen to it that no text holds one.
+/// The six bits of each character; [`NONE`] outside the alphabet. No text of a `Bits` holds one.
 static SEXTETS: [u8; 256] = sextets();
 const NONE: u8 = u8::MAX;
 
@@ -124,6 +131,9 @@ mod tests {
         for text in ["AA=", "A+", "A/", "A A", "A\u{e9}"] {
             assert!(Bits::new(text).is_none(), "{text}");
         }
+        let (mut bits, whole) = Bits::prefix("_A=_");
+        assert_eq!((bits.take(12), bits.flag(), whole), (Some(0xfc0), None, false));
+        assert!(Bits::prefix("_A").1);
         assert!(Bits::new("").is_some_and(Bits::rest_is_zero));
         assert!(!Bits::new("AAB").unwrap().rest_is_zero());
     }

@@ -46,10 +46,8 @@ pub(super) struct Us {
     pub(super) sale_opt_out: bool,
     /// A US Privacy string is malformed or a GPP header broken.
     pub(super) malformed: bool,
-    /// What the applicable GPP sections say together.
+    /// What the applicable GPP sections say together. One that is named and not there is unreadable.
     pub(super) gpp: UsSection,
-    /// An applicable section cannot be read, or is named and not there.
-    pub(super) unreadable: bool,
 }
 
 impl<'a> Facts<'a> {
@@ -118,7 +116,7 @@ impl Us {
                 }
             }
         }
-        us.unreadable |= signals.gpp_sid.iter().any(|&id| id > 0 && !is_there(id, signals, gpp));
+        us.gpp.unreadable |= signals.gpp_sid.iter().any(|&id| id > 0 && !is_there(id, signals, gpp));
         us
     }
 
@@ -138,10 +136,7 @@ impl Us {
             6 => self.add_us_privacy(text),
             _ => {
                 self.signal |= (7..=27).contains(&id);
-                match UsSection::parse(id, text) {
-                    Some(section) => self.gpp = self.gpp.and(section),
-                    None => self.unreadable = true,
-                }
+                self.gpp = self.gpp.and(UsSection::parse(id, text));
             }
         }
     }

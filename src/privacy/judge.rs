@@ -109,7 +109,7 @@ static TABLE: [Row; 21] = [
     row        (10, |f| f.us.gpp.opted_out,                      UsOptOut(R::Gpp),        Next),
     row        (11, |f| f.signals.gpc,                           UsOptOut(R::Gpc),        Next),
     row         (3, |f| att(f, 0),                               Pass(R::Att),            Pass(R::Att)),
-    row        (12, |f| f.us.unreadable || f.us.gpp.contradictory, Pass(R::Unparsable),   Next),
+    row        (12, |f| f.us.gpp.unreadable || f.us.gpp.contradictory, Pass(R::Unparsable),   Next),
     row        (13, |f| f.us.malformed || f.signals.malformed,   Pass(R::Unparsable),     Pass(R::Unparsable)),
     auction_row(14, |f| f.signals.dnt,                           Dnt,                     Dnt),
     row        (15, |f| f.country_refused,                       Pass(R::Disabled),       Pass(R::Disabled)),

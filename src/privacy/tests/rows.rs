@@ -270,6 +270,16 @@ fn row_12_unreadable_and_contradictory_sections() {
 }
 
 #[test]
+fn rows_2_and_10_count_beside_what_cannot_be_read() {
+    let euid = (17, "pass disabled");
+    for string in ["DBABL~BAAQAAAAAD", "DBABL~BAAQAAAAAA.", "DBABL~BAAQAAAAAA=", "DBABL~BAAQAAA"] {
+        check(&Signals { gpp: text(string), ..us() }, (10, "strip All gpp"), euid);
+    }
+    let child = (2, "strip All child");
+    check(&Signals { gpp: text("DBABL~BAAAAAAAQD"), ..us() }, child, child);
+}
+
+#[test]
 fn row_13_malformed() {
     let pass = (13, "pass unparsable");
     for string in ["1YN", "1yyn", "2YNN", ""] {

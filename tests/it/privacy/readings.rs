@@ -128,7 +128,8 @@ fn said(id: u16, section: &str, text: &str) -> Said {
         2 => Said::default(),
         6 => [false, UsPrivacy::parse(section) == Some(UsPrivacy::OptedOut), false],
         _ => {
-            let read = UsSection::parse(id, section).unwrap_or_else(|| panic!("section {id} of {text}"));
+            let read = UsSection::parse(id, section);
+            assert!(!read.unreadable, "section {id} of {text}");
             [read.child, read.opted_out, read.contradictory]
         }
     }
