@@ -56,12 +56,20 @@ pub(super) fn dii_hashes(headers: &HeaderMap) -> impl Iterator<Item = (DiiKind, 
 pub(super) fn forwarded(inbound: &HeaderMap) -> HeaderMap {
     let mut out = HeaderMap::with_capacity(12);
     out.insert(CONTENT_TYPE, content_type(inbound));
-    for name in [X_OPENRTB_VERSION, USER_AGENT, ACCEPT_LANGUAGE, SEC_GPC, TRACEPARENT] {
+    for name in [X_OPENRTB_VERSION, USER_AGENT, ACCEPT_LANGUAGE, TRACEPARENT] {
         if let Some(value) = inbound.get(&name) {
             out.insert(name, value.clone());
         }
     }
+    if let Some(value) = gpc_to_forward(inbound) {
+        out.insert(SEC_GPC, value);
+    }
     out
+}
+
+/// `1` wherever one of several is `1`: what was decided by is what the SSP is told.
+fn gpc_to_forward(inbound: &HeaderMap) -> Option<HeaderValue> {
+    if sec_gpc(inbound) { Some(HeaderValue::from_static("1")) } else { inbound.get(SEC_GPC).cloned() }
 }
 
 /// JSON parameters travel as they came; `text/plain` is how browsers avoid a preflight and says nothing.
@@ -104,6 +112,24 @@ mod tests {
         assert_eq!(names, ["content-type", "sec-gpc", "x-openrtb-version"]);
         assert_eq!(out[CONTENT_TYPE], "application/json; charset=utf-8");
         assert_eq!(forwarded(&map(&[("content-type", "text/plain")]))[CONTENT_TYPE], "application/json");
+    }
+
+    #[test]
+    fn sec_gpc_travels_as_it_was_understood() {
+        let told = |values: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(SEC_GPC, HeaderValue::from_static(value));
+            }
+            let out = forwarded(&headers);
+            let texts = out.get_all(SEC_GPC).iter().map(|value| value.to_str().unwrap().to_owned());
+            texts.collect::<Vec<_>>()
+        };
+        assert_eq!(told(&[]), [""; 0]);
+        assert_eq!(told(&["0"]), ["0"]);
+        for values in [&["1"][..], &["0", "1"], &["1", "0"], &["1", "1"], &["", "0", "1"]] {
+            assert_eq!(told(values), ["1"], "{values:?}");
+        }
     }
 
     #[test]
