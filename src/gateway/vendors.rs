@@ -133,8 +133,16 @@ impl Seen {
                 return Err(fault.into());
             }
         };
+        let content = match read(path, settings.max_bytes) {
+            Err(fault @ VendorFault::Io(_)) => {
+                *self = Self::default();
+                return Err(fault);
+            }
+            read => read,
+        };
+        // Only what was read, or refused for its size, is not looked at again; a file that could not be read is.
         self.stamp = Some(stamp);
-        let content = read(path, settings.max_bytes)?;
+        let content = content?;
         let digest: [u8; 32] = Sha256::digest(&content).into();
         if self.content.replace(digest) == Some(digest) {
             return Ok(None);
@@ -174,6 +182,21 @@ mod tests {
         assert!(Vendors::open(settings(path.clone(), LIST.len())).is_ok());
         let fault = Vendors::open(settings(path, LIST.len() - 1)).unwrap_err().to_string();
         assert_eq!(fault, format!("is larger than {} bytes (privacy.gvl_max_bytes)", LIST.len() - 1));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_tried_again_and_what_is_refused_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gvl.json");
+        fs::write(&path, LIST).unwrap();
+        let mut seen = Seen::default();
+        assert!(matches!(seen.look(&settings(path.clone(), LIST.len() - 1)), Err(VendorFault::TooLarge(_))));
+        assert_eq!(seen.look(&settings(path, LIST.len() - 1)).unwrap(), None, "refused once");
+        // A folder has a time and a length, but cannot be read.
+        let unreadable = settings(folder.path().to_owned(), LIST.len());
+        assert!(matches!(seen.look(&unreadable), Err(VendorFault::Io(_))));
+        assert_eq!(seen, Seen::default());
+        assert!(matches!(seen.look(&unreadable), Err(VendorFault::Io(_))), "looked at again");
     }
 
     #[test]
