@@ -49,7 +49,7 @@ fn gpp(c: &mut Criterion) {
     for (name, text) in GPP {
         let mut group = c.benchmark_group(format!("GPP string, {name} ({} B)", text.len()));
         let gpp = [Some(Cow::Borrowed(text)), None];
-        let signals = Signals { gdpr: Some(false), gpp, gpp_sid: &[8], ..Signals::default() };
+        let signals = Signals { gdpr: Some(false), gpp, gpp_sid: [&[8], &[]], ..Signals::default() };
         group.bench_function("decode", |b| b.iter(|| Gpp::parse(black_box(text)).is_ok()));
         group.bench_function("judge", |b| b.iter(|| judge(black_box(&signals), rules, Regime::Uid2)));
         let memo = memo(text);

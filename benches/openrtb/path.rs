@@ -75,7 +75,7 @@ fn signals(request: &BidRequest) -> Signals<'_> {
         tc_strings: request.consents(),
         us_privacy: request.us_privacies(),
         gpp: request.gpps(),
-        gpp_sid: &raw.gpp_sid,
+        gpp_sid: raw.gpp_sid.each_ref().map(SmallVec::as_slice),
         gpc: raw.gpc,
         lmt: raw.lmt,
         dnt: raw.dnt,

@@ -46,7 +46,7 @@ fn outside_gdpr<'a>() -> Signals<'a> {
 
 fn injects(text: &str, gpp_sid: &[i32]) -> bool {
     let gpp = [Some(Cow::Borrowed(text)), None];
-    matches!(verdict(&Signals { gpp, gpp_sid, ..outside_gdpr() }), Verdict::Inject(_))
+    matches!(verdict(&Signals { gpp, gpp_sid: [gpp_sid, &[]], ..outside_gdpr() }), Verdict::Inject(_))
 }
 
 fn verdict(signals: &Signals<'_>) -> Verdict {

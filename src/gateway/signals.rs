@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use smallvec::SmallVec;
+
 use crate::openrtb::BidRequest;
 use crate::privacy::{Regime, Signals};
 use crate::uid2::Scope;
@@ -23,7 +25,7 @@ pub(super) fn of_request(request: &BidRequest, sec_gpc: bool) -> Signals<'_> {
         tc_strings: request.consents(),
         us_privacy: request.us_privacies(),
         gpp: request.gpps(),
-        gpp_sid: &raw.gpp_sid,
+        gpp_sid: raw.gpp_sid.each_ref().map(SmallVec::as_slice),
         gpc: raw.gpc || sec_gpc,
         lmt: raw.lmt,
         dnt: raw.dnt,
@@ -72,7 +74,7 @@ impl LoginPrivacy {
             tc_strings: [self.consent.as_deref().map(Cow::Borrowed), None],
             us_privacy: [self.us_privacy.as_deref().map(Cow::Borrowed), None],
             gpp: [self.gpp.as_deref().map(Cow::Borrowed), None],
-            gpp_sid: self.gpp_sid.as_deref().unwrap_or_default(),
+            gpp_sid: [self.gpp_sid.as_deref().unwrap_or_default(), &[]],
             gpc: self.gpc,
             ..Signals::default()
         }

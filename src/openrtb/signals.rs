@@ -1,10 +1,18 @@
 //! Privacy signals as the request states them, from every place they may stand in. What they mean is not decided here.
 
+use std::borrow::Cow;
+
 use smallvec::SmallVec;
 
 use super::error::ScanError;
 use super::scan::{Kind, Scanner, Value};
 use super::text::Text;
+
+/// Different section ids that a `gpp_sid` may hold. There are 27; a list of more is malformed, and the rest of it is not kept.
+const MAX_SECTION_IDS: usize = 64;
+
+/// Section ids as a request lists them.
+pub(super) type SectionIds = SmallVec<[i32; 4]>;
 
 /// Privacy signals of a request. Of two places, the first is the OpenRTB 2.6 one, the second that under `ext`.
 #[derive(Clone, Debug, Default)]
@@ -20,10 +28,8 @@ pub struct RawSignals {
     pub us_privacy: [Option<Text>; 2],
     /// `regs.gpp`, `regs.ext.gpp`.
     pub gpp: [Option<Text>; 2],
-    /// Section ids of `regs.gpp_sid` and `regs.ext.gpp_sid` together.
-    pub gpp_sid: SmallVec<[i32; 4]>,
-    /// One of the two lists is there, possibly empty.
-    pub gpp_sid_present: bool,
+    /// Section ids of `regs.gpp_sid`, `regs.ext.gpp_sid`: each once, at most 64 a list.
+    pub gpp_sid: [SectionIds; 2],
     /// `regs.ext.gpc` is set.
     pub gpc: bool,
     /// `device.lmt` is set.
@@ -43,7 +49,7 @@ pub struct RawSignals {
 }
 
 impl RawSignals {
-    /// A flag: `1`, `true` and `"1"` are set, `0`, `false` and `"0"` are not; null is absent.
+    /// A flag: `1`, `true`, `"1"` and `"true"` are set, `0`, `false`, `"0"` and `"false"` are not; null is absent.
     pub(super) fn flag(&mut self, scanner: &mut Scanner<'_>) -> Result<Option<bool>, ScanError> {
         self.flag_at(scanner).map(|(_, flag)| flag)
     }
@@ -72,25 +78,26 @@ impl RawSignals {
         Ok(number)
     }
 
-    /// Adds a list of section ids; null is absent.
-    pub(super) fn sections(&mut self, scanner: &mut Scanner<'_>) -> Result<(), ScanError> {
+    /// A list of section ids; null is absent.
+    pub(super) fn sections(&mut self, scanner: &mut Scanner<'_>) -> Result<SectionIds, ScanError> {
         match scanner.kind()? {
             Kind::Array => {}
             kind => {
                 self.malformed |= kind != Kind::Null;
-                return scanner.value().map(|_| ());
+                return scanner.value().map(|_| SectionIds::new());
             }
         }
-        self.gpp_sid_present = true;
+        let mut ids = SectionIds::new();
         let mut array = scanner.array()?;
         while scanner.next_element(&mut array)? {
             let value = scanner.value()?;
             match scalar(scanner, value).and_then(|text| text.parse().ok()) {
-                Some(section) => self.gpp_sid.push(section),
-                None => self.malformed = true,
+                Some(id) if ids.contains(&id) => {}
+                Some(id) if ids.len() < MAX_SECTION_IDS => ids.push(id),
+                Some(_) | None => self.malformed = true,
             }
         }
-        Ok(())
+        Ok(ids)
     }
 }
 
@@ -121,11 +128,9 @@ fn flag_of(scanner: &Scanner<'_>, value: Value) -> Flag {
     if value.kind == Kind::Null {
         return Flag::Absent;
     }
-    let said = match scalar(scanner, value) {
-        Some("true") if value.kind == Kind::Bool => Some(true),
-        Some("false") if value.kind == Kind::Bool => Some(false),
-        Some("1") => Some(true),
-        Some("0") => Some(false),
+    let said = match scalar(scanner, value).as_deref() {
+        Some("1" | "true") => Some(true),
+        Some("0" | "false") => Some(false),
         Some(number) if value.kind == Kind::Number => number.parse::<f64>().ok().and_then(zero_or_one),
         _ => None,
     };
@@ -139,12 +144,11 @@ fn zero_or_one(number: f64) -> Option<bool> {
     ((number - 1.0).abs() < f64::EPSILON).then_some(true)
 }
 
-/// The text of a scalar, without quotes; `None` for containers, null and strings with escapes.
-fn scalar<'a>(scanner: &Scanner<'a>, value: Value) -> Option<&'a str> {
-    let bytes = match value.kind {
-        Kind::String if !value.escaped => scanner.bytes(value.text()?.content),
-        Kind::Number | Kind::Bool => scanner.bytes(value.span),
-        _ => return None,
-    };
-    std::str::from_utf8(bytes).ok()
+/// The text of a scalar, without quotes and escapes; `None` for containers and null.
+fn scalar<'a>(scanner: &Scanner<'a>, value: Value) -> Option<Cow<'a, str>> {
+    match value.kind {
+        Kind::String => value.text().map(|text| text.decode(scanner.text())),
+        Kind::Number | Kind::Bool => std::str::from_utf8(scanner.bytes(value.span)).ok().map(Cow::Borrowed),
+        Kind::Null | Kind::Array | Kind::Object => None,
+    }
 }

@@ -1,7 +1,7 @@
 //! Signals and policy boiled down to the yes-or-no facts that the table asks for.
 
+use super::applicable::{GppStrings, SectionIds};
 use super::country::{alpha3, is_european};
-use super::gpp::Gpp;
 use super::gvl::{Declared, Gvl, TRADE_DESK};
 use super::policy::{Policy, Rules};
 use super::signals::{Places, Regime, Signals};
@@ -38,7 +38,6 @@ pub(super) enum Tcf {
 
 /// US Privacy and GPP together.
 #[derive(Clone, Copy, Default, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "independent facts, one for each condition of the table")]
 pub(super) struct Us {
     /// A US signal is there.
     pub(super) signal: bool,
@@ -53,9 +52,8 @@ pub(super) struct Us {
 impl<'a> Facts<'a> {
     pub(super) fn gather(signals: &'a Signals<'a>, rules: Rules<'a>, regime: Regime) -> Self {
         let policy = rules.policy;
-        let gpp = distinct(&signals.gpp).map(Gpp::parse).collect::<Strings<_>>();
+        let gpp = GppStrings::read(signals);
         let us = Us::gather(signals, &gpp);
-        let sid_speaks = signals.gpp_sid.iter().any(|&id| id > 0);
         let mut countries = signals.countries.iter().flatten().filter_map(|code| alpha3(code));
         let gdpr = gdpr_applies(signals);
         let says_no = |country| !policy.countries.contains(&country);
@@ -68,7 +66,11 @@ impl<'a> Facts<'a> {
             signals,
             policy,
             gdpr,
-            scope_known: signals.gdpr.is_some() || sid_speaks || has_country || us.signal || signals.gpc,
+            scope_known: signals.gdpr.is_some()
+                || sid_speaks(signals)
+                || has_country
+                || us.signal
+                || signals.gpc,
             country_refused: !policy.countries.is_empty() && countries.any(says_no),
             country_unknown: !policy.countries.is_empty() && !has_country,
             tcf,
@@ -80,15 +82,15 @@ impl<'a> Facts<'a> {
 /// Whether GDPR, UK GDPR or the Swiss law applies. A country counts only where neither a flag nor `gpp_sid` speaks.
 pub(super) fn gdpr_applies(signals: &Signals<'_>) -> bool {
     let by_country = || {
-        let silent = signals.gdpr.is_none() && !signals.gpp_sid.iter().any(|&id| id > 0);
+        let silent = signals.gdpr.is_none() && !sid_speaks(signals);
         silent && signals.countries.iter().flatten().filter_map(|code| alpha3(code)).any(is_european)
     };
-    signals.gpp_sid.contains(&2) || signals.gdpr == Some(true) || by_country()
+    signals.gpp_sid.iter().any(|ids| ids.contains(&2)) || signals.gdpr == Some(true) || by_country()
 }
 
-/// The parsed forms of the at most two strings of a signal.
-type Strings<T> = smallvec::SmallVec<[T; 2]>;
-type GppStrings<'a> = Strings<Result<Gpp<'a>, super::gpp::BrokenHeader>>;
+fn sid_speaks(signals: &Signals<'_>) -> bool {
+    signals.gpp_sid.iter().any(|ids| SectionIds::of(ids).speaks())
+}
 
 /// The texts of a signal, each once: most senders write the same string in both places.
 fn distinct<'a>(places: &'a Places<'_>) -> impl Iterator<Item = &'a str> {
@@ -98,25 +100,16 @@ fn distinct<'a>(places: &'a Places<'_>) -> impl Iterator<Item = &'a str> {
 }
 
 impl Us {
-    fn gather(signals: &Signals<'_>, gpp: &GppStrings<'_>) -> Self {
-        let mut us = Self::default();
+    fn gather<'a>(signals: &Signals<'_>, gpp: &GppStrings<'a>) -> Self {
+        let mut us = Self { malformed: gpp.broken(), signal: gpp.broken(), ..Self::default() };
         for text in distinct(&signals.us_privacy) {
             us.add_us_privacy(text);
         }
-        let named = signals.gpp_sid.iter().any(|&id| id > 0);
-        for string in gpp {
-            let Ok(string) = string else {
-                us.malformed = true;
-                us.signal = true;
-                continue;
-            };
-            for (id, text) in string.sections() {
-                if !named || signals.gpp_sid.contains(&i32::from(id)) {
-                    us.add_section(id, text);
-                }
-            }
-        }
-        us.gpp.unreadable |= signals.gpp_sid.iter().any(|&id| id > 0 && !is_there(id, signals, gpp));
+        let has_us_privacy = signals.us_privacy.iter().any(Option::is_some);
+        // TCF and US Privacy have members of their own.
+        let elsewhere: &[i32] = if has_us_privacy { &[2, 6] } else { &[2] };
+        let lacks = gpp.applicable(signals.gpp_sid, elsewhere, |id, text: &'a str| us.add_section(id, text));
+        us.gpp.unreadable |= lacks;
         us
     }
 
@@ -142,19 +135,8 @@ impl Us {
     }
 }
 
-/// Whether the section that `gpp_sid` names can be found: in a GPP string, or for TCF and US Privacy in their own members.
-fn is_there(id: i32, signals: &Signals<'_>, gpp: &GppStrings<'_>) -> bool {
-    let in_own_member = match id {
-        2 => true,
-        6 => signals.us_privacy.iter().any(Option::is_some),
-        _ => false,
-    };
-    in_own_member
-        || gpp.iter().flatten().any(|string| string.sections().any(|(there, _)| i32::from(there) == id))
-}
-
 /// What all TC strings together allow The Trade Desk: the worst of them.
-fn trade_desk(signals: &Signals<'_>, gpp: &GppStrings<'_>, gvl: &Gvl) -> Tcf {
+fn trade_desk<'a>(signals: &'a Signals<'_>, gpp: &GppStrings<'a>, gvl: &Gvl) -> Tcf {
     let mut found = Tcf::Missing;
     for text in tc_strings(signals, gpp) {
         let Some(tc) = reliable(text) else { return Tcf::Invalid };
@@ -165,12 +147,11 @@ fn trade_desk(signals: &Signals<'_>, gpp: &GppStrings<'_>, gvl: &Gvl) -> Tcf {
 }
 
 /// Every TC string there is: own members and GPP section 2. An empty one is none.
-pub(super) fn tc_strings<'a>(
+pub(super) fn tc_strings<'a, 'b>(
     signals: &'a Signals<'_>,
-    gpp: &'a GppStrings<'_>,
-) -> impl Iterator<Item = &'a str> {
-    let in_gpp =
-        gpp.iter().flatten().flat_map(Gpp::sections).filter(|&(id, _)| id == 2).map(|(_, text)| text);
+    gpp: &'b GppStrings<'a>,
+) -> impl Iterator<Item = &'a str> + use<'a, 'b> {
+    let in_gpp = gpp.sections().filter(|&(id, _)| id == 2).map(|(_, text)| text);
     distinct(&signals.tc_strings).chain(in_gpp).filter(|text| !text.is_empty())
 }
 
@@ -189,7 +170,7 @@ fn suffices(tc: &TcString<'_>, gvl: &Gvl) -> bool {
 
 /// Whether every TC string lets an SSP have an identity: vendor consent, and a basis for purpose 2.
 pub(super) fn ssp_allowed(signals: &Signals<'_>, gvl: &Gvl, id: u16) -> bool {
-    let gpp = distinct(&signals.gpp).map(Gpp::parse).collect::<Strings<_>>();
+    let gpp = GppStrings::read(signals);
     let mut strings = tc_strings(signals, &gpp).peekable();
     let allows = |tc: TcString<'_>| {
         let vendor = Vendor::of(&tc, gvl, id);

@@ -11,6 +11,7 @@
 //!
 //! Not here: reading the signals out of a request (`openrtb`), and writing any of them. A consent string is passed on as it came.
 
+mod applicable;
 mod bits;
 mod country;
 mod facts;

@@ -190,9 +190,4 @@ impl Reason {
             Self::Disabled => "disabled",
         }
     }
-
-    /// Whether someone said no (result `denied`), rather than nobody having said yes (result `absent`).
-    pub const fn is_denial(self) -> bool {
-        !matches!(self, Self::UnknownScope | Self::Unparsable | Self::Dnt | Self::Test | Self::Disabled)
-    }
 }

@@ -19,8 +19,8 @@ pub struct Signals<'a> {
     pub us_privacy: Places<'a>,
     /// `regs.gpp`, `regs.ext.gpp`.
     pub gpp: Places<'a>,
-    /// `regs.gpp_sid` and `regs.ext.gpp_sid` together. Ids below 1 mean "none applies" and count as not said.
-    pub gpp_sid: &'a [i32],
+    /// `regs.gpp_sid`, `regs.ext.gpp_sid`. Ids below 1 mean "none applies" and count as not said.
+    pub gpp_sid: [&'a [i32]; 2],
     /// `Sec-GPC: 1` or `regs.ext.gpc`.
     pub gpc: bool,
     /// `device.lmt`.

@@ -116,7 +116,8 @@ impl Reader<'_> {
             "regs.ext.us_privacy" => signals.us_privacy[1] = signals.text(scanner)?,
             "regs.gpp" => signals.gpp[0] = signals.text(scanner)?,
             "regs.ext.gpp" => signals.gpp[1] = signals.text(scanner)?,
-            _ => signals.sections(scanner)?,
+            "regs.gpp_sid" => signals.gpp_sid[0] = signals.sections(scanner)?,
+            _ => signals.gpp_sid[1] = signals.sections(scanner)?,
         }
         Ok(())
     }

@@ -232,9 +232,9 @@ fn signals_are_read_in_every_place() {
     );
     let signals = request.signals();
     assert!(signals.coppa && signals.gpc && signals.lmt && signals.dnt && signals.ios && signals.is_app);
-    assert!(!signals.malformed && signals.gpp_sid_present);
+    assert!(!signals.malformed);
     assert_eq!(signals.gdpr, [Some(false), Some(true)]);
-    assert_eq!(signals.gpp_sid.as_slice(), [2, 7, 6]);
+    assert_eq!(signals.gpp_sid.each_ref().map(|ids| ids.to_vec()), [vec![2, 7], vec![6]]);
     assert_eq!(signals.atts, Some(2));
     let pair = |[a, b]: [Option<Cow<'_, str>>; 2]| format!("{} {}", a.unwrap(), b.unwrap());
     assert_eq!(pair(request.consents()), "C1 C2");
@@ -244,11 +244,26 @@ fn signals_are_read_in_every_place() {
 }
 
 #[test]
+fn section_ids_are_kept_once_and_up_to_a_limit() {
+    let read = |ids: &str| {
+        let request = with(&format!(r#""regs":{{"gpp_sid":[{ids}]}}"#));
+        let signals = request.signals();
+        (signals.gpp_sid[0].to_vec(), signals.malformed)
+    };
+    assert_eq!(read(r#"7,"7","\u0037",8,7"#), (vec![7, 8], false));
+    assert_eq!(read(&("5,".repeat(100_000) + "5")), (vec![5], false));
+    let many = |count: i32| (1..=count).map(|id| id.to_string()).collect::<Vec<_>>().join(",");
+    let limit: Vec<i32> = (1..=64).collect();
+    assert_eq!(read(&(many(64) + "," + &many(64))), (limit.clone(), false), "at the limit");
+    assert_eq!(read(&many(65)), (limit, true), "one past it");
+}
+
+#[test]
 fn nothing_said_is_nothing_read() {
     let request =
         with(r#""regs":{"gdpr":null,"gpp_sid":null,"gpp":null},"device":{"geo":null,"ext":null,"lmt":null}"#);
     let signals = request.signals();
-    assert!(!signals.malformed && !signals.coppa && !signals.lmt && !signals.gpp_sid_present);
+    assert!(!signals.malformed && !signals.coppa && !signals.lmt);
     assert_eq!(signals.gdpr, [None, None]);
     assert_eq!(request.countries(), [None, None]);
 }
@@ -259,11 +274,16 @@ fn flags_are_tolerated_in_the_forms_found_in_the_wild() {
         ("1", Some(true)),
         ("true", Some(true)),
         (r#""1""#, Some(true)),
+        (r#""\u0031""#, Some(true)),
+        (r#""true""#, Some(true)),
+        (r#""t\u0072ue""#, Some(true)),
         ("1.0", Some(true)),
         ("10e-1", Some(true)),
         ("0", Some(false)),
         ("false", Some(false)),
         (r#""0""#, Some(false)),
+        (r#""\u0030""#, Some(false)),
+        (r#""false""#, Some(false)),
         ("-0.0", Some(false)),
         ("null", None),
     ] {
@@ -282,7 +302,9 @@ fn a_signal_of_an_unusable_type_is_malformed() {
     for members in [
         r#""regs":{"gdpr":"yes"}"#,
         r#""regs":{"gdpr":2}"#,
-        r#""regs":{"gdpr":"true"}"#,
+        r#""regs":{"gdpr":"TRUE"}"#,
+        r#""regs":{"gdpr":"\u0032"}"#,
+        r#""regs":{"gdpr":"1.0"}"#,
         r#""regs":{"ext":{"gdpr":[]}}"#,
         r#""regs":{"coppa":"yes"}"#,
         r#""regs":{"us_privacy":1}"#,
@@ -295,6 +317,7 @@ fn a_signal_of_an_unusable_type_is_malformed() {
         r#""user":{"ext":{"consent":[]}}"#,
         r#""user":{"geo":{"country":1}}"#,
         r#""device":{"lmt":{}}"#,
+        r#""device":{"lmt":[1]}"#,
         r#""device":{"geo":"USA"}"#,
         r#""device":{"ext":1}"#,
         r#""device":{"ext":{"atts":256}}"#,
