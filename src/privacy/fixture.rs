@@ -58,7 +58,8 @@ pub(super) fn gpp(sections: &[(u16, &str)]) -> String {
     sections.iter().fold(bits.text(), |text, (_, section)| text + "~" + section)
 }
 
-fn fibonacci(bits: &mut BitWriter, mut number: u64) {
+/// One Fibonacci-coded number.
+pub(super) fn fibonacci(bits: &mut BitWriter, mut number: u64) {
     let mut terms = vec![1, 2];
     while terms[terms.len() - 1] <= number {
         terms.push(terms[terms.len() - 1] + terms[terms.len() - 2]);

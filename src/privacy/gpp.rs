@@ -84,6 +84,8 @@ impl<'a> Ids<'a> {
             self.last += fibonacci(&mut self.bits)?;
             self.group = if is_group { fibonacci(&mut self.bits)? } else { 0 };
         }
+        #[cfg(test)]
+        work::STEPS.with(|steps| steps.set(steps.get() + 1));
         u16::try_from(self.last).ok()
     }
 }
@@ -102,6 +104,23 @@ fn fibonacci(bits: &mut Bits<'_>) -> Option<u32> {
         sum += if one { term } else { 0 };
         last_was_one = one;
         (term, following) = (following, term + following);
+    }
+}
+
+/// Counts the ids decoded by a thread, so that a test can bound the work of a judgement.
+#[cfg(test)]
+pub(super) mod work {
+    use std::cell::Cell;
+
+    thread_local! {
+        pub(super) static STEPS: Cell<usize> = const { Cell::new(0) };
+    }
+
+    /// The ids that were decoded while `run` ran.
+    pub(in crate::privacy) fn of(run: impl FnOnce()) -> usize {
+        let before = STEPS.get();
+        run();
+        STEPS.get() - before
     }
 }
 

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use proptest::prelude::*;
 
 use super::rules;
-use crate::privacy::fixture::{Tc, Vendors, gpp};
-use crate::privacy::gpp::Gpp;
+use crate::privacy::fixture::{BitWriter, Tc, Vendors, fibonacci, gpp};
+use crate::privacy::gpp::{Gpp, work};
 use crate::privacy::tcf::{TcString, TcfError};
 use crate::privacy::us_section::UsSection;
 use crate::privacy::{MAX_TEXT, Regime, Signals, Verdict, judge, judge_by_row};
@@ -47,6 +47,28 @@ fn many_sections_are_walked_once() {
     let string = gpp(&sections);
     let signals = Signals { gdpr: Some(false), gpp: [Some(Cow::from(string)), None], ..Signals::default() };
     assert!(!matches!(judge(&signals, rules(), Regime::Uid2), Verdict::Inject(_)));
+}
+
+#[test]
+fn a_long_gpp_sid_does_not_multiply_the_work() {
+    const SECTIONS: usize = 4001;
+    // One group from 1 on: as many ids as there is room for, each with an empty section.
+    let mut bits = BitWriter::default();
+    bits.put(3, 6).put(1, 6).put(1, 12).put(1, 1).put(0b11, 2);
+    fibonacci(&mut bits, SECTIONS as u64 - 1);
+    let long = bits.text() + &"~".repeat(SECTIONS);
+    let other = format!("{long}A");
+    assert!(other.len() < MAX_TEXT && Gpp::parse(&other).unwrap().sections().count() == SECTIONS);
+    let ids: Vec<i32> = (1..=100_000).collect();
+    let steps = |gpp_sid: [&[i32]; 2]| {
+        let gpp = [Some(Cow::from(long.as_str())), Some(Cow::from(other.as_str()))];
+        let signals = Signals { gdpr: Some(false), gpp, gpp_sid, ..Signals::default() };
+        work::of(|| assert!(!matches!(judge(&signals, rules(), Regime::Uid2), Verdict::Inject(_))))
+    };
+    let (none, all) = (steps([&[], &[]]), steps([&ids, &ids]));
+    assert_eq!(all, none, "the lists add nothing");
+    // Each string is checked once and its sections are asked for once.
+    assert!((2 * SECTIONS..=2 * 2 * SECTIONS + 4).contains(&all), "{all} ids decoded");
 }
 
 fn base64url() -> impl Strategy<Value = String> {
