@@ -2,6 +2,7 @@
 
 mod hostile;
 mod legs;
+mod places;
 mod rows;
 mod tcf;
 
