@@ -1,5 +1,4 @@
 //! Each form, each bound, and what is not believed.
-#![expect(clippy::string_slice, reason = "tokens are ASCII")]
 
 use super::*;
 
