@@ -11,6 +11,12 @@ use crate::openrtb::BidRequest;
 use crate::openrtb::guard::{Found, Watch, inspect};
 use crate::uid2::{DiiError, DiiHash, DiiKind, Email, Phone, Scope};
 
+/// Hashes of the request's own hints: two in headers and four in the body at most.
+pub(super) type Own = SmallVec<[DiiHash; 6]>;
+
+/// The names of hints in the body.
+const HINTS: [&str; 4] = ["email", "phone", "email_hash", "phone_hash"];
+
 /// Under these sources an id must be a token.
 const TOKENS_OF: [&str; 2] = [Scope::Uid2.source(), Scope::Euid.source()];
 
@@ -37,18 +43,28 @@ pub(super) fn guarded(
 
 /// What this publisher's requests may not hold.
 pub(super) fn found(publisher: &Publisher, request: &BidRequest, own: &[DiiHash]) -> Option<Found> {
-    let own: SmallVec<[[u8; 32]; 2]> = own.iter().map(|hash| *hash.digest()).collect();
+    let own: SmallVec<[[u8; 32]; 6]> = own.iter().map(|hash| *hash.digest()).collect();
     let dii = publisher.settings.dii_guard != DiiGuard::Off;
     inspect(request, &Watch { dii, own: &own, tokens_of: &TOKENS_OF })
 }
 
 /// Hashes of what the request names as the user's e-mail address or phone number, in headers and in
 /// `user.ext.uid2`. What is no valid hint is none; who the caller is does not matter here.
-pub(super) fn own(request: &BidRequest, inbound: &HeaderMap) -> SmallVec<[DiiHash; 2]> {
-    let in_headers = headers::dii_hashes(inbound).map(|(kind, text)| DiiHash::parse(kind, text));
+///
+/// The first of each name counts in each place: every digest is looked for in every string, and a body may repeat a
+/// name as often as it likes.
+pub(super) fn own(request: &BidRequest, inbound: &HeaderMap) -> Own {
+    let in_headers = [DiiKind::Email, DiiKind::Phone].into_iter().filter_map(|wanted| {
+        let (kind, text) = headers::dii_hashes(inbound).find(|(kind, _)| *kind == wanted)?;
+        DiiHash::parse(kind, text).ok()
+    });
+    let mut own: Own = in_headers.collect();
     let hints = request.dii_hints();
-    let in_body = hints.iter().filter_map(|(name, value)| of_hint(name, value.trim()));
-    in_headers.chain(in_body).flatten().collect()
+    own.extend(HINTS.into_iter().filter_map(|wanted| {
+        let (name, value) = hints.iter().find(|(name, _)| *name == wanted)?;
+        of_hint(name, value.trim())?.ok()
+    }));
+    own
 }
 
 fn of_hint(name: &str, value: &str) -> Option<Result<DiiHash, DiiError>> {
@@ -59,4 +75,31 @@ fn of_hint(name: &str, value: &str) -> Option<Result<DiiHash, DiiError>> {
         "phone_hash" => DiiHash::parse(DiiKind::Phone, value),
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+    use crate::openrtb::Limits;
+
+    #[test]
+    fn a_repeated_hint_adds_no_digest() {
+        let many: Vec<String> = (0..5_000).map(|i| format!(r#""email":"u{i}@example.com""#)).collect();
+        let body = format!(
+            r#"{{"id":"r","imp":[{{}}],"user":{{"ext":{{"uid2":{{{},"phone":"+15551234567"}}}}}}}}"#,
+            many.join(",")
+        );
+        let request = BidRequest::parse(body.into(), &Limits::default()).unwrap();
+        let mut inbound = HeaderMap::new();
+        for i in 0..100 {
+            let hash = HeaderValue::try_from(format!("{i:064x}")).unwrap();
+            inbound.append("x-uid2-email-hash", hash);
+        }
+        let own = own(&request, &inbound);
+        let first = DiiHash::of_email(&Email::parse("u0@example.com").unwrap());
+        let phone = DiiHash::of_phone(&Phone::parse("+15551234567").unwrap());
+        assert_eq!(own.as_slice(), [[0; 32], *first.digest(), *phone.digest()]);
+    }
 }

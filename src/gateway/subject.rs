@@ -17,7 +17,7 @@ pub(super) struct Named {
     /// By the publisher's own ids, in the order of `user_id_from`, and where.
     users: SmallVec<[(UserIdFrom, RecordKey); 3]>,
     /// By what is told to be the hash of their e-mail address or phone number.
-    pub dii: SmallVec<[DiiHash; 2]>,
+    pub dii: dii::Own,
 }
 
 impl Named {

@@ -16,6 +16,9 @@ const LAYERS: u8 = 2;
 /// many, and each costs.
 pub(super) const MOST_LAYERS: u32 = 2048;
 
+/// Base64 of 32 bytes without padding, the shortest spelling of a hash.
+const BASE64_CHARS: usize = 43;
+
 /// The spellings of one hash.
 pub(super) struct OwnHash {
     hex: String,
@@ -76,17 +79,23 @@ impl Wording {
             || is_phone(trimmed)
             || (known && is_hash(trimmed))
             || has_named_hash(text)
-            || self.own.iter().any(|own| own.is_in(text))
+            || self.has_own(text)
+    }
+
+    /// Whether one of the request's own hashes stands in a text, which is put in lower case once.
+    fn has_own(&self, text: &str) -> bool {
+        if self.own.is_empty() || text.len() < BASE64_CHARS {
+            return false;
+        }
+        let lower = text.to_ascii_lowercase();
+        self.own.iter().any(|own| own.is_in(text, &lower))
     }
 }
 
 impl OwnHash {
-    fn is_in(&self, text: &str) -> bool {
-        let shortest = self.base64.len();
-        text.len() >= shortest
-            && (text.contains(&self.base64)
-                || text.contains(&self.base64_url)
-                || text.to_ascii_lowercase().contains(&self.hex))
+    /// Whether it stands in a text; `lower` is the text in lower case.
+    fn is_in(&self, text: &str, lower: &str) -> bool {
+        text.contains(&self.base64) || text.contains(&self.base64_url) || lower.contains(&self.hex)
     }
 }
 
