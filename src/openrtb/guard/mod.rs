@@ -1,22 +1,29 @@
 //! The guard under `user`: directly identifying information (DII) and raw UID2s do not leave.
 //!
-//! What is DII: a plain e-mail address anywhere in a string, also in JSON or per cent encoding inside of it (up to two
-//! layers); a phone number, `+` and 10 to 15 digits, as a whole string or keyword; a hash that is the hash of the
-//! request's own hint, or stands under a name that says so (`email_hash`, `hem`, …). Numbers, keys and other hashes are
-//! none: many legitimate ids look like hashes. What goes with it is the smallest thing that has meaning of its own: the
-//! member, the array element, the one keyword, the uid.
+//! What is DII: a plain e-mail address anywhere in a string or in the name of a member, also in JSON or per cent encoding
+//! inside of it (up to two layers of each); a phone number, `+` and 10 to 15 digits, as a whole string, name or keyword; a
+//! hash that is the hash of the request's own hint, or stands under a name that says so (`email_hash`, `hem`, …; under
+//! `email`, `mobile` and their like only SHA-256 does). The name may be that of a member, of a segment or its data entry,
+//! of the `stype` of a uid, or stand in the same string: `x=1&hem=<hash>`. Numbers and other hashes are none: many
+//! legitimate ids look like hashes. What goes with it is the smallest thing that has meaning of its own: the member, the
+//! array element, the one keyword, the uid.
 //!
-//! A string may need decoding to be judged; a request with more than 2,048 layers of encoding under `user` is not decoded
-//! further, and what is still encoded then counts as DII.
+//! A string may need decoding to be judged; in one request at most 4 MiB are decoded, in at most 2,048 layers, and what is
+//! still encoded then counts as DII. So does a JSON document that is nested deeper than a request may be.
 //!
-//! Not seen: an address in base64 or HTML entities, one whose parts stand in different strings, and a phone number in
-//! another notation.
+//! Not seen: an address in base64, HTML entities or more layers than two, or in parts in different strings; a phone
+//! number in another notation, or in a text that is no list of keywords and no JSON; a hash under a name that is not
+//! [known](keys), or whose name is the value of a member beside it in an object that is no segment and no uid, or further
+//! out than the object it stands in; a hash in base64 that is neither SHA-256 nor SHA-512; the second hash of a list in a
+//! text that is no JSON; a hash of the own address or number by anything but SHA-256.
 //!
 //! The guard works before everything else: what it finds is cut out of the body, and what is left is read again as if
 //! it had come so. So no other edit can overlap with it, DII names no user, and a raw UID2 is nobody's entry.
 
 mod eids;
 mod keys;
+mod layers;
+mod shape;
 mod sieve;
 mod walk;
 mod wording;
@@ -26,8 +33,9 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use self::shape::is_raw_uid2;
 use self::walk::Walk;
-use self::wording::{Wording, is_raw_uid2};
+use self::wording::Wording;
 use super::changes::Changes;
 use super::cursor::Cursor;
 use super::eid::Place;
@@ -123,7 +131,9 @@ pub struct Found {
     hits: SmallVec<[Hit; 2]>,
 }
 
-/// Looks through `user`. A request without DII costs one pass over the bytes of `user` and allocates nothing.
+/// Looks through `user`. Mostly that is one pass over its bytes and allocates nothing. With an own hint, an `@`, a per
+/// cent sign or an escape under `user`, or a name that hashes go by beside something of a hash's length, every string is
+/// looked at, and those with escapes or per cent encoding are decoded.
 pub fn inspect(request: &BidRequest, watch: &Watch<'_>) -> Option<Found> {
     let user = request.layout.user?;
     let text: &[u8] = request.body();
@@ -132,15 +142,7 @@ pub fn inspect(request: &BidRequest, watch: &Watch<'_>) -> Option<Found> {
         return None;
     }
     let wording = Wording::new(watch.own);
-    let mut walk = Walk {
-        text,
-        cursor: Cursor::new(text, user.value.start),
-        watch,
-        wording: &wording,
-        removals: Changes::default(),
-        hits: SmallVec::new(),
-        depth: 0,
-    };
+    let mut walk = Walk::new(text, user.value.start, (watch, &wording, request.limits));
     if walk.user() {
         walk.removals = Changes::default();
         walk.removals.remove(text, [(user.span, user.index)]);

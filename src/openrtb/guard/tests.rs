@@ -82,6 +82,35 @@ fn one_keyword_goes_and_the_others_stay() {
 }
 
 #[test]
+fn names_lists_and_spellings_hide_nothing() {
+    check(&[
+        (r#"{"ext":{"data":{"joe@example.com":1,"a":2}}}"#, r#"{"ext":{"data":{"a":2}}}"#, &["ext"]),
+        (r#"{"+15551234567":"x"}"#, "{}", &["user"]),
+        (
+            r#"{"ext":{"data":{"keywords":"a,+15551234567,hem=HEX,b"}}}"#,
+            r#"{"ext":{"data":{"keywords":"a,b"}}}"#,
+            &["ext", "ext"],
+        ),
+        (r#"{"ext":{"hem":"tMmiiTI7IaAcPpQPFQ65uMVCWH8av9jw4cwf_F5HVRQ"}}"#, r#"{"ext":{}}"#, &["ext"]),
+        (r#"{"ext":{"hem":"HEXHEX"}}"#, r#"{"ext":{}}"#, &["ext"]),
+        (r#"{"customdata":"x=1&email_hash=HEX"}"#, "{}", &["customdata"]),
+        (r#"{"customdata":"%7B%22email_hash%22%3A%22HEX%22%7D"}"#, "{}", &["customdata"]),
+        (r#"{"customdata":"{\"hem\":\"HEX\"};"}"#, "{}", &["customdata"]),
+        (r#"{"keywords":"a,{\"hem\":\"HEX\"}"}"#, r#"{"keywords":"a"}"#, &["keywords"]),
+        (
+            r#"{"data":[{"name":"hem","segment":[{"id":"HEX"},{"value":"HEX"},{"id":"1"}]}]}"#,
+            r#"{"data":[{"name":"hem","segment":[{},{},{"id":"1"}]}]}"#,
+            &["data", "data"],
+        ),
+        (
+            r#"{"eids":[{"source":"p","uids":[{"id":"HEX","ext":{"stype":"hemsha256"}},{"id":"HEX"}]}]}"#,
+            r#"{"eids":[{"source":"p","uids":[{"id":"HEX"}]}]}"#,
+            &["eids"],
+        ),
+    ]);
+}
+
+#[test]
 fn segments_have_names_and_values() {
     check(&[
         (
@@ -174,7 +203,9 @@ fn ids_that_merely_look_like_hashes_stay() {
         r#"{"eids":[{"source":"pubcid.org","uids":[{"id":"6e5b2c52-9a5e-4f0b-9a0e-0d3a7c2d8c1f","atype":1}]}]}"#,
         r#"{"eids":[{"source":"pub.example","uids":[{"id":"HEX"},{"id":"tMmiiTI7IaAcPpQPFQ65uMVCWH8av9jw4cwf/F5HVRQ="}]}]}"#,
         r#"{"eids":[{"source":"id5-sync.com","uids":[{"id":"ID5*Zm9v+1555/==","ext":{"linkType":2}}]}]}"#,
-        r#"{"joe@example.com":1,"ext":{"+15551234567":"x","email_hash":7}}"#,
+        r#"{"ext":{"email_hash":7,"mobile":{"ids":{"android":"b4c9a289323b21a01c3e940f150eb9b8"}}}}"#,
+        r#"{"ext":{"email":{"consent":"b4c9a289323b21a01c3e940f150eb9b8"}}}"#,
+        r#"{"data":[{"segment":[{"id":"b4c9a289323b21a01c3e940f150eb9b8","name":"Mobile"}]}]}"#,
         r#"{"keywords":"a,b+15551234567,twitter @joe,lib@1.2.3,50%"}"#,
         r#"{"ext":{"uid2":{"email":"joe@example.com"},"publisher_user_id":"joe@example.com"}}"#,
         r#"{"ext":{"device_hash":"HEX","consent":"CPc7TgAPc7TgAAHABBENBECsAP_AAH_AAAAAIzNf_X_"}}"#,

@@ -4,25 +4,23 @@ use smallvec::SmallVec;
 
 use super::super::changes::Changes;
 use super::super::cursor::Cursor;
-use super::super::scan::{Limits, Scanner};
+use super::super::scan::Limits;
 use super::super::text::{Span, Text};
+use super::keys::Named;
 use super::wording::Wording;
-use super::{Hit, Spot, Watch, keys};
-
-/// How many JSON documents may stand in strings of one another.
-const DOCUMENTS: u8 = 2;
+use super::{Hit, Spot, Watch};
 
 /// What a value stands in.
 #[derive(Clone, Copy)]
 pub(super) struct At {
     pub spot: Spot,
-    /// Under a name that says of a hash whose it is.
-    pub known: bool,
+    /// What the name says of a hash.
+    pub named: Named,
 }
 
 impl At {
     pub(super) const fn of(spot: Spot) -> Self {
-        Self { spot, known: false }
+        Self { spot, named: Named::Nothing }
     }
 }
 
@@ -36,13 +34,33 @@ pub(super) struct Walk<'a> {
     pub cursor: Cursor<'a>,
     pub watch: &'a Watch<'a>,
     pub wording: &'a Wording,
+    /// Of the request; they hold for documents in its strings too.
+    pub limits: Limits,
     pub removals: Changes,
     pub hits: SmallVec<[Hit; 2]>,
     /// How many strings this document stands in.
     pub depth: u8,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    /// Over the value at an offset of a checked text.
+    pub(super) fn new(
+        text: &'a [u8],
+        start: u32,
+        (watch, wording, limits): (&'a Watch<'a>, &'a Wording, Limits),
+    ) -> Self {
+        Self {
+            text,
+            cursor: Cursor::new(text, start),
+            watch,
+            wording,
+            limits,
+            removals: Changes::default(),
+            hits: SmallVec::new(),
+            depth: 0,
+        }
+    }
+
     /// `user`, whatever it is.
     pub(super) fn user(&mut self) -> bool {
         if self.cursor.peek() != b'{' {
@@ -51,16 +69,16 @@ impl Walk<'_> {
             // A user that is no object has no members to trust: it goes as a whole.
             return goes || self.hits.len() > found;
         }
-        self.members(|walk, key| match key {
+        self.members(Spot::User, |walk, key| match key {
             "id" => walk.value(At::of(Spot::Id)),
             "buyeruid" => walk.value(At::of(Spot::Buyeruid)),
-            "keywords" => walk.keywords(Spot::Keywords),
+            "keywords" => walk.member(key, At::of(Spot::Keywords)),
             "kwarray" => walk.value(At::of(Spot::Kwarray)),
             "customdata" => walk.value(At::of(Spot::Customdata)),
             "data" => walk.data(),
             "eids" => walk.eids(),
             "ext" => walk.ext(),
-            other => walk.value(At { spot: Spot::User, known: keys::is_known(other) }),
+            other => walk.member(other, At::of(Spot::User)),
         });
         false
     }
@@ -71,19 +89,19 @@ impl Walk<'_> {
         if self.cursor.peek() != b'{' {
             return self.value(at);
         }
-        self.members(|walk, key| match key {
+        self.members(Spot::Ext, |walk, key| match key {
             "uid2" | "publisher_user_id" => {
                 walk.cursor.skip();
                 false
             }
             "eids" => walk.eids(),
-            "keywords" => walk.keywords(Spot::Ext),
-            other => walk.value(At { known: keys::is_known(other), ..at }),
+            other => walk.member(other, at),
         });
         false
     }
 
-    /// `user.data[].segment[]` has names and values: `{"name":"email_hash","value":"…"}`.
+    /// `user.data[].segment[]` has names and values: `{"name":"email_hash","value":"…"}`. The name may be that of the
+    /// whole entry.
     fn data(&mut self) -> bool {
         let at = At::of(Spot::Data);
         if self.cursor.peek() != b'[' {
@@ -93,11 +111,12 @@ impl Walk<'_> {
             if walk.cursor.peek() != b'{' {
                 return walk.value(at);
             }
-            walk.members(|walk, key| {
+            let named = walk.named_at(walk.cursor.clone(), &["name"]);
+            walk.members(Spot::Data, |walk, key| {
                 if key != "segment" || walk.cursor.peek() != b'[' {
-                    return walk.value(At { known: keys::is_known(key), ..at });
+                    return walk.member(key, at);
                 }
-                walk.items(|walk| walk.segment(at));
+                walk.items(|walk| walk.segment(named));
                 false
             });
             false
@@ -105,37 +124,49 @@ impl Walk<'_> {
         false
     }
 
-    fn segment(&mut self, at: At) -> bool {
+    fn segment(&mut self, entry: Named) -> bool {
+        let at = At::of(Spot::Data);
         if self.cursor.peek() != b'{' {
             return self.value(at);
         }
-        let named = self.is_named();
-        self.members(|walk, key| {
-            let known = keys::is_known(key) || (named && matches!(key, "value" | "id"));
-            walk.value(At { known, ..at })
+        let named = entry.max(self.named_at(self.cursor.clone(), &["name"]));
+        self.members(Spot::Data, |walk, key| {
+            // Of what is merely about phones, the id is that of the segment.
+            let named = named == Named::Hash && matches!(key, "value" | "id");
+            walk.member(key, if named { At { named: Named::Hash, ..at } } else { at })
         });
         false
     }
 
-    /// Whether a segment is named after hashes, also by a second name: it would count if the first one goes.
-    fn is_named(&self) -> bool {
-        let mut cursor = self.cursor.clone();
-        let mut named = false;
+    /// What the object at a position says of a hash in it by the values of some members. A name may stand there twice:
+    /// each counts, as the second would if the first one goes.
+    pub(super) fn named_at(&self, mut cursor: Cursor<'_>, names: &[&str]) -> Named {
+        let mut named = Named::Nothing;
         cursor.open();
         while cursor.next() {
             let key = cursor.key();
-            let name = cursor.skip().filter(|_| key.decode(self.text) == "name");
-            named |= name.is_some_and(|name| keys::is_known(&name.decode(self.text)));
+            let value = cursor.skip().filter(|_| names.contains(&key.decode(self.text).as_ref()));
+            named = value.map_or(named, |value| named.max(Named::of(&value.decode(self.text))));
         }
         named
     }
 
-    /// A string of keywords between commas, of which single ones go; it goes itself when none is left.
-    fn keywords(&mut self, spot: Spot) -> bool {
-        if self.cursor.peek() != b'"' {
-            return self.value(At::of(spot));
+    /// The value of a member that means nothing in particular where it stands.
+    pub(super) fn member(&mut self, key: &str, at: At) -> bool {
+        if key == "keywords" && self.cursor.peek() == b'"' {
+            return self.keywords(at.spot);
         }
+        self.value(At { named: at.named.inside(key), ..at })
+    }
+
+    /// A string of keywords between commas, of which single ones go; it goes itself when none is left, or when it is a
+    /// JSON document instead.
+    fn keywords(&mut self, spot: Spot) -> bool {
         let all = self.cursor.string();
+        if self.document(&all.decode(self.text), Named::Nothing) {
+            self.hit(spot, all.content.start);
+            return true;
+        }
         let mut start = all.content.start;
         let mut doomed = Doomed::new();
         let mut count = 0;
@@ -143,7 +174,7 @@ impl Walk<'_> {
             let end = start + u32::try_from(keyword.len()).unwrap_or_default();
             let text = Text { content: Span { start, end }, escaped: all.escaped };
             // An escaped comma is a comma too.
-            let goes = text.decode(self.text).split(',').any(|word| self.is_dii(word, false));
+            let goes = text.decode(self.text).split(',').any(|word| self.is_dii(word, Named::Nothing));
             if goes {
                 let margins = [keyword, keyword.trim_ascii_start(), keyword.trim_ascii()].map(<[u8]>::len);
                 let start = start + u32::try_from(margins[0] - margins[1]).unwrap_or_default();
@@ -167,7 +198,7 @@ impl Walk<'_> {
     pub(super) fn value(&mut self, at: At) -> bool {
         match self.cursor.peek() {
             b'{' => {
-                self.members(|walk, key| walk.value(At { known: at.known || keys::is_known(key), ..at }));
+                self.members(at.spot, |walk, key| walk.member(key, at));
                 false
             }
             b'[' => {
@@ -176,7 +207,7 @@ impl Walk<'_> {
             }
             b'"' => {
                 let text = self.cursor.string();
-                let goes = self.says(text, at.known);
+                let goes = self.says(text, at.named);
                 if goes {
                     self.hit(at.spot, text.content.start);
                 }
@@ -190,37 +221,8 @@ impl Walk<'_> {
     }
 
     /// Whether a string is DII.
-    pub(super) fn says(&self, text: Text, known: bool) -> bool {
-        self.is_dii(&text.decode(self.text), known)
-    }
-
-    fn is_dii(&self, text: &str, known: bool) -> bool {
-        self.watch.dii && (self.wording.is_dii(text, known) || self.document(text, known))
-    }
-
-    /// Whether a string is a JSON document with DII in it.
-    fn document(&self, text: &str, known: bool) -> bool {
-        let bytes = text.as_bytes();
-        if self.depth >= DOCUMENTS || !matches!(text.trim_start().as_bytes().first(), Some(b'{' | b'[')) {
-            return false;
-        }
-        if !self.wording.pays() {
-            return true;
-        }
-        let whole = Scanner::new(bytes, Limits::default()).and_then(|mut scanner| {
-            scanner.value()?;
-            scanner.finish()
-        });
-        let mut walk = Walk {
-            text: bytes,
-            cursor: Cursor::new(bytes, 0),
-            watch: self.watch,
-            wording: self.wording,
-            removals: Changes::default(),
-            hits: SmallVec::new(),
-            depth: self.depth + 1,
-        };
-        whole.is_ok() && (walk.value(At { spot: Spot::User, known }) || !walk.hits.is_empty())
+    pub(super) fn says(&self, text: Text, named: Named) -> bool {
+        self.is_dii(&text.decode(self.text), named)
     }
 
     pub(super) fn hit(&mut self, spot: Spot, offset: u32) {
@@ -231,12 +233,18 @@ impl Walk<'_> {
         self.hits.push(Hit { spot: Spot::Eids, offset: id.content.start as usize, raw: true });
     }
 
-    /// Every member of an object; those whose value goes are removed.
-    pub(super) fn members(&mut self, mut member: impl FnMut(&mut Self, &str) -> bool) {
+    /// Every member of an object; those whose value goes are removed, and those whose name is DII.
+    pub(super) fn members(&mut self, spot: Spot, mut member: impl FnMut(&mut Self, &str) -> bool) {
         let text = self.text;
         self.items(|walk| {
             let key = walk.cursor.key();
-            member(walk, &key.decode(text))
+            let name = key.decode(text);
+            if !walk.is_dii(&name, Named::Nothing) {
+                return member(walk, &name);
+            }
+            walk.cursor.skip();
+            walk.hit(spot, key.content.start);
+            true
         });
     }
 
