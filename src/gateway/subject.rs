@@ -9,7 +9,6 @@ use super::{Shared, dii, headers};
 use crate::identity::Subject;
 use crate::openrtb::BidRequest;
 use crate::store::RecordKey;
-use crate::uid2::DiiHash;
 use crate::uid2::cookie::Claim;
 
 /// Everybody whom a request names, whoever calls.
