@@ -141,14 +141,14 @@ impl<'a> Walk<'a> {
     /// What the object at a position says of a hash in it by the values of some members. A name may stand there twice:
     /// each counts, as the second would if the first one goes.
     pub(super) fn named_at(&self, mut cursor: Cursor<'_>, names: &[&str]) -> Named {
-        let mut named = Named::Nothing;
+        let mut most = Named::Nothing;
         cursor.open();
         while cursor.next() {
             let key = cursor.key();
             let value = cursor.skip().filter(|_| names.contains(&key.decode(self.text).as_ref()));
-            named = value.map_or(named, |value| named.max(Named::of(&value.decode(self.text))));
+            most = value.map_or(most, |value| most.max(Named::of(&value.decode(self.text))));
         }
-        named
+        most
     }
 
     /// The value of a member that means nothing in particular where it stands.
