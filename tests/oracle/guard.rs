@@ -30,17 +30,22 @@ const PLANTED: [(&str, &str); 6] = [
 ];
 /// A text that holds one of these may go.
 const SIGNS: [&str; 5] = ["joe@", "%40", "+1555", HEX, RAW];
+fn holds_sign(text: &str) -> bool {
+    SIGNS.iter().any(|sign| text.contains(sign))
+}
 
 /// Whether there is DII in a value, be it written with escapes.
 fn accountable(tree: &Tree) -> bool {
     match &tree.node {
-        Node::Scalar(text) => {
-            let text = tree.string().unwrap_or_else(|| text.clone());
-            SIGNS.iter().any(|sign| text.contains(sign))
-        }
+        Node::Scalar(text) => holds_sign(&tree.string().unwrap_or_else(|| text.clone())),
         Node::Array(items) => items.iter().any(accountable),
-        Node::Object(members) => members.iter().any(|member| accountable(&member.value)),
+        Node::Object(members) => members.iter().any(member_accountable),
     }
+}
+
+/// Whether there is DII in the name or the value of a member.
+fn member_accountable(member: &Member) -> bool {
+    member.says().is_some_and(|name| holds_sign(&name)) || accountable(&member.value)
 }
 
 /// Whether `after` is `before` without parts that may go.
@@ -58,7 +63,7 @@ fn members_left(before: &[Member], after: &[Member]) -> bool {
             && (is_left(&before.value, &after.value)
                 || (before.is("keywords") && keywords_left(&before.value, &after.value)))
     };
-    in_order(before, after, same, |member| accountable(&member.value))
+    in_order(before, after, same, member_accountable)
 }
 
 /// A string of keywords without some; white space around one may go with its neighbour.
@@ -66,7 +71,7 @@ fn keywords_left(before: &Tree, after: &Tree) -> bool {
     let (Node::Scalar(before), Node::Scalar(after)) = (&before.node, &after.node) else { return false };
     let words =
         |text: &str| text.trim_matches('"').split(',').map(|word| word.trim().to_owned()).collect::<Vec<_>>();
-    let may_go = |word: &String| SIGNS.iter().any(|sign| word.contains(sign));
+    let may_go = |word: &String| holds_sign(word);
     in_order(&words(before), &words(after), PartialEq::eq, may_go)
 }
 

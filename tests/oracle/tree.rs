@@ -143,7 +143,12 @@ impl Tree {
 impl Member {
     /// Whether this is its name, however it is spelled.
     pub(crate) fn is(&self, name: &str) -> bool {
-        serde_json::from_str::<String>(&self.name).is_ok_and(|own| own == name)
+        self.says().is_some_and(|own| own == name)
+    }
+
+    /// Its name, read.
+    pub(crate) fn says(&self) -> Option<String> {
+        serde_json::from_str(&self.name).ok()
     }
 
     /// Whether both names are written alike.

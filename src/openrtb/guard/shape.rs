@@ -82,3 +82,19 @@ fn is_hex(text: &str) -> bool {
 fn is_base64(text: &str) -> bool {
     text.bytes().all(is_digit)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn raw_ids_have_43_or_44_characters_of_base64() {
+        assert!(is_raw_uid2("tMmiiTI7IaAcPpQPFQ65uMVCWH8av9jw4cwf/F5HVRQ="));
+        for raw in ["A".repeat(43), "A".repeat(44), "-_".repeat(22), format!("{}=", "A".repeat(43))] {
+            assert!(is_raw_uid2(&raw), "{raw}");
+        }
+        for other in ["A".repeat(42), "A".repeat(45), format!("{}=A", "A".repeat(42)), "é".repeat(22)] {
+            assert!(!is_raw_uid2(&other), "{other}");
+        }
+    }
+}
