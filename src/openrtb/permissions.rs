@@ -435,4 +435,29 @@ mod tests {
         let tables: [&Table; 1] = [&ENTRY];
         tables.into_iter().for_each(Table::assert_finds_its_own);
     }
+
+    /// Every source is read once, and looked up once for every SSP: not compared with every other, nor decoded again.
+    #[test]
+    fn the_work_grows_with_the_lists_and_not_with_their_product() {
+        use super::super::source::work::{COMPARED, UNESCAPED};
+
+        const EIDS: usize = 255;
+        let source = |nth: usize| format!("{}{nth}", r"\u0061".repeat(100));
+        let eids: Vec<String> = (0..EIDS)
+            .map(|nth| format!(r#"{{"source":"{}","uids":[{{"id":"{nth}"}}]}}"#, source(nth)))
+            .collect();
+        let rules: Vec<String> =
+            (0..EIDS).map(|nth| format!(r#"{{"source":"p{nth}","bidders":["s{nth}"]}}"#)).collect();
+        let (compared, unescaped) = (COMPARED.get(), UNESCAPED.get());
+        let request = with_eids(&eids.join(","), &ext(&format!("[{}]", rules.join(","))), 256);
+        let permissions = request.eid_permissions(None).unwrap();
+        for nth in 0..10 {
+            assert!(
+                matches!(permissions.forbidden(&format!("s{nth}")), Forbidden::Sources(sources) if sources.len() < EIDS)
+            );
+        }
+        let (compared, unescaped) = (COMPARED.get() - compared, UNESCAPED.get() - unescaped);
+        assert!(compared <= 20 * EIDS, "{compared} comparisons");
+        assert!(unescaped <= 4 * EIDS * source(0).len(), "{unescaped} bytes decoded");
+    }
 }
