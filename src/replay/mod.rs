@@ -13,12 +13,17 @@ pub mod driver;
 pub mod headers;
 pub mod recorder;
 pub mod schedule;
+pub mod second;
+pub mod slo;
 pub mod table;
+pub mod verify;
 
 mod connection;
 
 pub use self::corpus::{Corpus, CorpusError};
 pub use self::driver::{DriveError, Load, Progress, drive};
 pub use self::headers::{Headers, spread};
-pub use self::recorder::{Fault, Report};
+pub use self::recorder::{Description, Fault, Report};
 pub use self::schedule::Pace;
+pub use self::second::{Percentiles, Second};
+pub use self::slo::{Outcome, Slo, SloError};

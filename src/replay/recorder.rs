@@ -5,20 +5,86 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use super::second::Second;
+use super::slo::Outcome;
+use super::verify::Content;
+use crate::time::UnixMillis;
+
 /// Why a request has no answer.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Fault {
-    /// No connection.
+    /// No connection could be made when it was due.
     Connect,
     /// Not answered in time.
     Timeout,
     /// The connection ended in the middle.
     Broken,
+    /// What came back is not HTTP.
+    Invalid,
+    /// Every connection was busy until the load was over.
+    Unsent,
 }
 
-/// What came of a load. Histograms hold microseconds, with three significant digits, up to a minute.
+impl Fault {
+    /// For people.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "no connection",
+            Self::Timeout => "timeout",
+            Self::Broken => "broken off",
+            Self::Invalid => "not HTTP",
+            Self::Unsent => "never sent",
+        }
+    }
+
+    /// For programs.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Timeout => "timeout",
+            Self::Broken => "broken",
+            Self::Invalid => "invalid",
+            Self::Unsent => "unsent",
+        }
+    }
+}
+
+/// What was asked for.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Description {
+    /// The address of the target.
+    pub target: String,
+    /// Where the requests came from, and how many different ones there are.
+    pub corpus: String,
+    /// Different requests.
+    pub entries: usize,
+    /// How fast, in words: `2,000 a second`.
+    pub pace: String,
+    /// `HTTP/1.1` or `HTTP/2`, with ` over TLS`.
+    pub protocol: String,
+    /// Connections of all threads together.
+    pub connections: usize,
+    /// Threads of the generator.
+    pub threads: usize,
+    /// Users that were logged in.
+    pub users: usize,
+    /// Length of the measured part.
+    pub duration: Duration,
+    /// What ran before it and is not counted.
+    pub warmup: Duration,
+    /// A request without a whole answer after this time has failed.
+    pub timeout: Duration,
+}
+
+/// What came of a load, without its warm-up. Histograms hold microseconds, with three significant digits, up to an hour.
 #[derive(Clone, Debug)]
 pub struct Report {
+    /// What was asked for.
+    pub load: Description,
+    /// When the measured part began; 0 when it never did.
+    pub started: UnixMillis,
+    /// Requests that became due: each is sent or has failed as unsent or unconnected.
+    pub due: u64,
     /// Requests sent, answered or not.
     pub sent: u64,
     /// Answers per status.
@@ -29,12 +95,22 @@ pub struct Report {
     pub latency: Histogram<u64>,
     /// Sent → last byte of the answer: what the target needed.
     pub service: Histogram<u64>,
-    /// Due → sent: how late the driver itself was.
+    /// Due → sent: the wait for a free connection, the driver's own lateness included.
+    pub wait: Histogram<u64>,
+    /// Due → sent, of requests for which a connection was free: how late the driver itself was.
     pub lateness: Histogram<u64>,
     /// Bytes of all answers' bodies.
     pub bytes: u64,
     /// From the first moment to the last answer.
     pub elapsed: Duration,
+    /// CPU time of the driver's own threads.
+    pub cpu: Duration,
+    /// The same, second by second.
+    pub seconds: Vec<Second>,
+    /// Goals and whether they were met; empty without goals.
+    pub slo: Vec<Outcome>,
+    /// What the content checks found; `None` when there were none.
+    pub content: Option<Content>,
 }
 
 /// One request's fate.
@@ -48,14 +124,22 @@ pub(super) struct Fate {
 impl Default for Report {
     fn default() -> Self {
         Self {
+            load: Description::default(),
+            started: UnixMillis(0),
+            due: 0,
             sent: 0,
             by_status: BTreeMap::new(),
             errors: BTreeMap::new(),
             latency: histogram(),
             service: histogram(),
+            wait: histogram(),
             lateness: histogram(),
             bytes: 0,
             elapsed: Duration::ZERO,
+            cpu: Duration::ZERO,
+            seconds: Vec::new(),
+            slo: Vec::new(),
+            content: None,
         }
     }
 }
@@ -77,18 +161,25 @@ impl Report {
 
     /// Adds what another connection or machine saw.
     pub fn merge(&mut self, other: &Self) {
+        self.due += other.due;
         self.sent += other.sent;
         self.bytes += other.bytes;
+        self.cpu += other.cpu;
         self.elapsed = self.elapsed.max(other.elapsed);
         other.by_status.iter().for_each(|(status, n)| *self.by_status.entry(*status).or_default() += n);
         other.errors.iter().for_each(|(fault, n)| *self.errors.entry(*fault).or_default() += n);
         for (mine, theirs) in [
             (&mut self.latency, &other.latency),
             (&mut self.service, &other.service),
+            (&mut self.wait, &other.wait),
             (&mut self.lateness, &other.lateness),
         ] {
             mine.add(theirs).expect("all histograms of a report have the same bounds");
         }
+        if self.seconds.len() < other.seconds.len() {
+            self.seconds.resize_with(other.seconds.len(), Second::default);
+        }
+        self.seconds.iter_mut().zip(&other.seconds).for_each(|(mine, theirs)| mine.merge(theirs));
     }
 
     /// Answers with this status.
@@ -96,16 +187,52 @@ impl Report {
         self.by_status.get(&status).copied().unwrap_or(0)
     }
 
-    /// Requests without an answer.
-    pub fn failed(&self) -> u64 {
+    /// Requests without an answer, sent or not.
+    pub fn unanswered(&self) -> u64 {
         self.errors.values().sum()
     }
 
-    /// Requests sent per second.
-    #[expect(clippy::cast_precision_loss, reason = "a rate for people; 2^52 requests are out of reach")]
-    pub fn rate(&self) -> f64 {
-        if self.elapsed.is_zero() { 0.0 } else { self.sent as f64 / self.elapsed.as_secs_f64() }
+    /// Requests without an answer, or with one of status 400 and above.
+    pub fn failed(&self) -> u64 {
+        self.unanswered() + self.by_status.range(BAD..).map(|(_, number)| number).sum::<u64>()
     }
+
+    /// The share of all requests that failed; `None` without requests.
+    pub fn error_share(&self) -> Option<f64> {
+        let all = self.latency.len() + self.unanswered();
+        (all > 0).then(|| ratio(self.failed(), all))
+    }
+
+    /// The latency of `percentile` of 100 requests, each without an answer being later than any time (`None`).
+    pub fn latency_of_all(&self, percentile: f64) -> Option<Duration> {
+        let answered = ratio(self.latency.len(), self.latency.len() + self.unanswered());
+        let within = percentile / 100.0 / answered;
+        // A hair of room: 100 % of answered requests must not become 100.00000000000001 %.
+        (within <= 1.0 + 1e-12).then(|| at(&self.latency, 100.0 * within.min(1.0)))
+    }
+
+    /// Requests sent per second.
+    pub fn rate(&self) -> f64 {
+        per_second(self.sent, self.elapsed)
+    }
+
+    /// Answers below status 400 per second.
+    pub fn goodput(&self) -> f64 {
+        per_second(self.by_status.range(..BAD).map(|(_, number)| number).sum(), self.elapsed)
+    }
+}
+
+/// The first status that is an error.
+const BAD: u16 = 400;
+
+#[expect(clippy::cast_precision_loss, reason = "shares for people; 2^52 requests are out of reach")]
+fn ratio(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rate for people; 2^52 requests are out of reach")]
+fn per_second(number: u64, elapsed: Duration) -> f64 {
+    if elapsed.is_zero() { 0.0 } else { number as f64 / elapsed.as_secs_f64() }
 }
 
 /// The latency at `percentile` (0 to 100) of a histogram of a report.
@@ -113,9 +240,9 @@ pub fn at(histogram: &Histogram<u64>, percentile: f64) -> Duration {
     Duration::from_micros(histogram.value_at_percentile(percentile))
 }
 
-fn histogram() -> Histogram<u64> {
-    const MINUTE: u64 = 60_000_000;
-    Histogram::new_with_bounds(1, MINUTE, 3).expect("1 < a minute / 2, and three digits are within 0 to 5")
+pub(super) fn histogram() -> Histogram<u64> {
+    const HOUR: u64 = 3_600_000_000;
+    Histogram::new_with_bounds(1, HOUR, 3).expect("1 < an hour / 2, and three digits are within 0 to 5")
 }
 
 fn micros(duration: Duration) -> u64 {
@@ -163,9 +290,10 @@ mod tests {
     }
 
     #[test]
-    fn what_lasts_longer_than_a_minute_counts_as_one() {
+    fn what_lasts_longer_than_an_hour_counts_as_one() {
         let mut report = Report::default();
-        report.record(fate(Ok((200, 0)), 600_000, 600_000));
-        assert!(at(&report.latency, 100.0) >= Duration::from_secs(59));
+        report.record(fate(Ok((200, 0)), 36_000_000, 36_000_000));
+        let longest = at(&report.latency, 100.0);
+        assert!((3_590..4_300).contains(&longest.as_secs()), "{longest:?}");
     }
 }

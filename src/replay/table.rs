@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::recorder::{Fault, Report, at};
+use super::recorder::{Report, at};
 
 /// A table of text. Columns in which every cell looks like a figure are aligned to the right.
 #[derive(Clone, Debug)]
@@ -98,12 +98,7 @@ impl fmt::Display for Report {
             answers.row([status.to_string(), count(*number)]);
         }
         for (fault, number) in &self.errors {
-            let name = match fault {
-                Fault::Connect => "no connection",
-                Fault::Timeout => "timeout",
-                Fault::Broken => "broken off",
-            };
-            answers.row([name.to_owned(), count(*number)]);
+            answers.row([fault.name().to_owned(), count(*number)]);
         }
         let mut times = Table::new(["", "p50", "p90", "p99", "p99.9", "max"]);
         for (name, histogram) in [
@@ -120,6 +115,7 @@ impl fmt::Display for Report {
 
 #[cfg(test)]
 mod tests {
+    use super::super::recorder::Fault;
     use super::*;
 
     #[test]
