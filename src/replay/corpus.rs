@@ -4,16 +4,48 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderMap;
+use serde::Deserialize;
 
-/// One request body.
+use super::envelope;
+
+/// One request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Entry {
     /// File name, with the line for NDJSON: `web.json`, `mixed.ndjson:3`.
     pub name: String,
     /// The body as it stands in the file.
     pub body: Bytes,
+    /// Its share in the mix.
+    pub weight: u32,
+    /// When it came, since the start of a recording.
+    pub at: Option<Duration>,
+    /// The user it belongs to, sent as `X-Publisher-User-Id`.
+    pub user: Option<String>,
+    /// What an SSP must find in it.
+    pub expect: Option<Expect>,
+    /// Its own headers.
+    pub headers: HeaderMap,
+}
+
+/// What an SSP must find in a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Expect {
+    /// A token of ours.
+    Token,
+    /// None.
+    NoToken,
+}
+
+impl Entry {
+    /// A body and nothing else.
+    pub fn plain(name: String, body: Bytes) -> Self {
+        Self { name, body, weight: 1, at: None, user: None, expect: None, headers: HeaderMap::new() }
+    }
 }
 
 /// Request bodies; at least one. Cheap to clone.
@@ -31,24 +63,38 @@ pub enum CorpusError {
         /// Why.
         source: io::Error,
     },
+    /// A line is not what it claims to be.
+    #[error("{name}: {reason}")]
+    Line {
+        /// File and line.
+        name: String,
+        /// The member and what is wrong with it.
+        reason: String,
+    },
+    /// An entry of a recording does not say when it came.
+    #[error("{0}: has no at_us, hence cannot be played as recorded")]
+    Untimed(String),
     /// No `.json` and no `.ndjson` file with content.
     #[error("{0}: no .json or .ndjson file with a request in it")]
     Empty(PathBuf),
 }
 
 impl Corpus {
-    /// The `.json` files (one request each) and `.ndjson` files (one request a line, blank lines skipped) of a folder
-    /// and its subfolders in order of their names, or one such file.
+    /// The `.json` files (one request each) and `.ndjson` files (one request or envelope a line, blank lines skipped) of
+    /// a folder and its subfolders in order of their names, or one such file.
     pub fn load(path: &Path) -> Result<Self, CorpusError> {
         let mut entries = Vec::new();
-        collect(path, &mut entries).map_err(|(path, source)| CorpusError::Read { path, source })?;
+        collect(path, &mut entries)?;
         Self::of(entries).ok_or_else(|| CorpusError::Empty(path.to_owned()))
     }
 
     /// The requests of `fixtures/openrtb`, which are part of the program.
     pub fn embedded() -> Result<Self, CorpusError> {
-        let files = EMBEDDED.iter().map(|(name, file)| parsed(name, &Bytes::from_static(file)));
-        Self::of(files.flatten().collect()).ok_or_else(|| CorpusError::Empty("fixtures/openrtb".into()))
+        let mut entries = Vec::new();
+        for (name, file) in EMBEDDED {
+            entries.extend(parsed(name, &Bytes::from_static(file))?);
+        }
+        Self::of(entries).ok_or_else(|| CorpusError::Empty("fixtures/openrtb".into()))
     }
 
     /// A corpus of these entries; `None` when there are none.
@@ -61,18 +107,20 @@ impl Corpus {
         &self.0
     }
 
-    /// The entry of the `number`-th request: the corpus over and over.
-    pub fn pick(&self, number: u64) -> &Entry {
-        let count = u64::try_from(self.0.len()).unwrap_or(u64::MAX);
-        let index = usize::try_from(number % count).unwrap_or(0);
-        self.0.get(index).expect("the remainder lies below the length, and a corpus is never empty")
+    /// The same in the order of a recording, and when each came since the first.
+    pub fn recorded(&self) -> Result<(Self, Vec<Duration>), CorpusError> {
+        let timed = |entry: &Entry| entry.at.ok_or_else(|| CorpusError::Untimed(entry.name.clone()));
+        let mut entries = self.0.to_vec();
+        let times = entries.iter().map(timed).collect::<Result<Vec<Duration>, _>>()?;
+        let first = times.into_iter().min().unwrap_or_default();
+        entries.sort_by_key(|entry| entry.at);
+        let times = entries.iter().filter_map(|entry| entry.at.map(|at| at - first)).collect();
+        Ok((Self(entries.into()), times))
     }
 }
 
-type Unread = (PathBuf, io::Error);
-
-fn collect(path: &Path, entries: &mut Vec<Entry>) -> Result<(), Unread> {
-    let unread = |fault| (path.to_owned(), fault);
+fn collect(path: &Path, entries: &mut Vec<Entry>) -> Result<(), CorpusError> {
+    let unread = |source| CorpusError::Read { path: path.to_owned(), source };
     if path.is_dir() {
         let items: io::Result<Vec<fs::DirEntry>> = fs::read_dir(path).and_then(Iterator::collect);
         let mut paths: Vec<PathBuf> = items.map_err(unread)?.into_iter().map(|item| item.path()).collect();
@@ -81,7 +129,7 @@ fn collect(path: &Path, entries: &mut Vec<Entry>) -> Result<(), Unread> {
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     if is(&name, "json") || is(&name, "ndjson") {
-        entries.extend(parsed(&name, &fs::read(path).map_err(unread)?.into()));
+        entries.extend(parsed(&name, &fs::read(path).map_err(unread)?.into())?);
     }
     Ok(())
 }
@@ -91,17 +139,19 @@ fn is(name: &str, extension: &str) -> bool {
 }
 
 /// The requests of one file.
-fn parsed(name: &str, file: &Bytes) -> Vec<Entry> {
-    let mut entries: Vec<Entry> = if is(name, "ndjson") {
-        let lines = (1..).zip(file.split(|byte| *byte == b'\n'));
-        lines
-            .map(|(line, body)| Entry { name: format!("{name}:{line}"), body: file.slice_ref(body) })
-            .collect()
-    } else {
-        vec![Entry { name: name.to_owned(), body: file.clone() }]
+fn parsed(name: &str, file: &Bytes) -> Result<Vec<Entry>, CorpusError> {
+    if !is(name, "ndjson") {
+        let blank = file.trim_ascii().is_empty();
+        return Ok(if blank { vec![] } else { vec![Entry::plain(name.to_owned(), file.clone())] });
+    }
+    let lines = (1..).zip(file.split(|byte| *byte == b'\n'));
+    let filled = lines.filter(|(_, line)| !line.trim_ascii().is_empty());
+    let entry = |(line, body): (usize, &[u8])| {
+        let name = format!("{name}:{line}");
+        envelope::entry(name.clone(), &file.slice_ref(body))
+            .map_err(|reason| CorpusError::Line { name, reason })
     };
-    entries.retain(|entry| !entry.body.trim_ascii().is_empty());
-    entries
+    filled.map(entry).collect()
 }
 
 // `EMBEDDED`: every request file of fixtures/openrtb, name and content, in order; written by build.rs.
@@ -127,8 +177,8 @@ mod tests {
         write("empty.json", " \n");
         let corpus = Corpus::load(folder.path()).unwrap();
         assert_eq!(names(&corpus), ["a.ndjson:1", "a.ndjson:4", "x.json", "c.json"]);
-        assert_eq!(corpus.pick(0).body, "{\"id\":2}");
-        assert_eq!(corpus.pick(7).body, "{ \"id\" : 1 }\n");
+        assert_eq!(corpus.entries()[0].body, "{\"id\":2}");
+        assert_eq!(corpus.entries()[3].body, "{ \"id\" : 1 }\n");
         assert_eq!(names(&Corpus::load(&folder.path().join("b/x.json")).unwrap()), ["x.json"]);
     }
 
@@ -139,6 +189,32 @@ mod tests {
             corpus.map(|corpus| corpus.entries().iter().map(|e| e.body.clone()).collect()).unwrap_or_default()
         };
         assert_eq!(bodies(Corpus::embedded()), bodies(Corpus::load(&folder)));
+    }
+
+    #[test]
+    fn a_recording_is_played_in_its_order_from_its_first_request() {
+        let entry = |at_ms| Entry {
+            at: Some(Duration::from_millis(at_ms)),
+            ..Entry::plain(format!("{at_ms}"), Bytes::from_static(b"{}"))
+        };
+        let corpus = Corpus::of(vec![entry(900), entry(500), entry(500), entry(700)]).unwrap();
+        let (ordered, times) = corpus.recorded().unwrap();
+        assert_eq!(names(&ordered), ["500", "500", "700", "900"]);
+        assert_eq!(times, [0, 0, 200, 400].map(Duration::from_millis));
+        let untimed = Corpus::of(vec![entry(1), Entry::plain("x".to_owned(), Bytes::new())]).unwrap();
+        assert_eq!(
+            untimed.recorded().unwrap_err().to_string(),
+            "x: has no at_us, hence cannot be played as recorded"
+        );
+    }
+
+    #[test]
+    fn a_faulty_line_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.ndjson");
+        fs::write(&file, "{}\n\n{\"uid2gw_replay\":9,\"body\":{}}\n").unwrap();
+        let error = Corpus::load(&file).unwrap_err().to_string();
+        assert_eq!(error, "a.ndjson:3: uid2gw_replay: version 9 is not known, only 1");
     }
 
     #[test]

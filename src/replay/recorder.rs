@@ -113,14 +113,6 @@ pub struct Report {
     pub content: Option<Content>,
 }
 
-/// One request's fate.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Fate {
-    pub(super) result: Result<(u16, u64), Fault>,
-    pub(super) latency: Duration,
-    pub(super) service: Duration,
-}
-
 impl Default for Report {
     fn default() -> Self {
         Self {
@@ -145,20 +137,6 @@ impl Default for Report {
 }
 
 impl Report {
-    pub(super) fn record(&mut self, fate: Fate) {
-        self.sent += 1;
-        self.lateness.saturating_record(micros(fate.latency.saturating_sub(fate.service)));
-        match fate.result {
-            Ok((status, bytes)) => {
-                *self.by_status.entry(status).or_default() += 1;
-                self.bytes += bytes;
-                self.latency.saturating_record(micros(fate.latency));
-                self.service.saturating_record(micros(fate.service));
-            }
-            Err(fault) => *self.errors.entry(fault).or_default() += 1,
-        }
-    }
-
     /// Adds what another connection or machine saw.
     pub fn merge(&mut self, other: &Self) {
         self.due += other.due;
@@ -223,7 +201,7 @@ impl Report {
 }
 
 /// The first status that is an error.
-const BAD: u16 = 400;
+pub(super) const BAD: u16 = 400;
 
 #[expect(clippy::cast_precision_loss, reason = "shares for people; 2^52 requests are out of reach")]
 fn ratio(part: u64, whole: u64) -> f64 {
@@ -245,55 +223,39 @@ pub(super) fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, HOUR, 3).expect("1 < an hour / 2, and three digits are within 0 to 5")
 }
 
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const fn fate(result: Result<(u16, u64), Fault>, latency_ms: u64, service_ms: u64) -> Fate {
-        Fate {
-            result,
-            latency: Duration::from_millis(latency_ms),
-            service: Duration::from_millis(service_ms),
-        }
-    }
-
-    #[test]
-    fn answers_and_faults_are_kept_apart() {
-        let mut report = Report::default();
-        report.record(fate(Ok((200, 10)), 30, 10));
-        report.record(fate(Err(Fault::Timeout), 5_000, 5_000));
-        assert_eq!((report.sent, report.answers(200), report.failed(), report.bytes), (2, 1, 1, 10));
-        assert_eq!((report.latency.len(), report.lateness.len()), (1, 2));
-        let close =
-            |value: Duration, ms| value.abs_diff(Duration::from_millis(ms)) <= Duration::from_micros(30);
-        assert!(close(at(&report.latency, 100.0), 30) && close(at(&report.service, 100.0), 10));
-        assert!(close(at(&report.lateness, 100.0), 20));
+    fn report(answers: u64, latency_ms: u64, faults: u64) -> Report {
+        let mut report = Report { sent: answers + faults, ..Report::default() };
+        report.latency.record_n(latency_ms * 1_000, answers).unwrap();
+        report.by_status.insert(204, answers);
+        report.errors.insert(Fault::Connect, faults);
+        report.seconds.push(Second { answered: answers, ..Second::default() });
+        report
     }
 
     #[test]
     fn reports_merge_to_the_sum() {
-        let (mut one, mut other) =
-            (Report::default(), Report { elapsed: Duration::from_secs(2), ..Report::default() });
-        one.record(fate(Ok((204, 0)), 1, 1));
-        other.record(fate(Ok((204, 0)), 9, 9));
-        other.record(fate(Err(Fault::Connect), 1, 1));
+        let mut one = report(1, 1, 0);
+        let mut other = Report { elapsed: Duration::from_secs(2), ..report(1, 9, 1) };
+        other.seconds.push(Second { failed: 1, ..Second::default() });
         one.merge(&other);
         assert_eq!(
             (one.sent, one.answers(204), one.errors[&Fault::Connect], one.latency.len()),
             (3, 2, 1, 2)
         );
-        assert!((one.rate() - 1.5).abs() < 1e-9);
+        assert_eq!((one.seconds[0].answered, one.seconds[1].failed), (2, 1));
+        assert!((one.rate() - 1.5).abs() < 1e-9 && (one.goodput() - 1.0).abs() < 1e-9);
     }
 
     #[test]
-    fn what_lasts_longer_than_an_hour_counts_as_one() {
-        let mut report = Report::default();
-        report.record(fate(Ok((200, 0)), 36_000_000, 36_000_000));
-        let longest = at(&report.latency, 100.0);
-        assert!((3_590..4_300).contains(&longest.as_secs()), "{longest:?}");
+    fn percentiles_of_all_reach_as_far_as_there_are_answers() {
+        let some = report(99, 5, 1);
+        assert!(some.latency_of_all(99.0).is_some() && some.latency_of_all(99.1).is_none());
+        assert!(report(100, 5, 0).latency_of_all(100.0).is_some());
+        assert!(Report::default().latency_of_all(50.0).is_none());
+        assert!((some.error_share().unwrap() - 0.01).abs() < 1e-9);
     }
 }

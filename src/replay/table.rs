@@ -104,6 +104,7 @@ impl fmt::Display for Report {
         for (name, histogram) in [
             ("latency, from when it was due", &self.latency),
             ("latency, from when it was sent", &self.service),
+            ("wait for a connection", &self.wait),
             ("driver's own lateness", &self.lateness),
         ] {
             let percentiles = [50.0, 90.0, 99.0, 99.9, 100.0].map(|p| duration(at(histogram, p)));

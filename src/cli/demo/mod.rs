@@ -7,14 +7,14 @@ mod users;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
 use super::serve::signalled;
 use super::{complain, print};
-use crate::replay::{self, Corpus, Headers, Load, Pace};
+use crate::replay::requests::{Requests, Settings};
+use crate::replay::{self, Corpus, Load, Pace};
 use crate::telemetry::log;
 use stack::Stack;
 
@@ -78,16 +78,19 @@ fn drive(outside: &Runtime, stack: &Stack, args: &Args) -> anyhow::Result<table:
     let users = outside.block_on(users::log_in(stack, args.users))?;
     let corpus = Corpus::embedded()?;
     progress(&format!("sending {} ad requests a second for {} s", args.rate, args.seconds));
-    let users = Arc::new(users);
-    let naming = Arc::clone(&users);
+    let settings = Settings {
+        target: format!("http://{}/openrtb2/auction", stack.data()).parse()?,
+        headers: users.headers(),
+        users: users.names(),
+        trace: users.trace(),
+        in_turn: false,
+    };
     let load = Load {
         connections: CONNECTIONS,
-        pace: Pace::PerSecond(f64::from(args.rate)),
         duration: Some(Duration::from_secs(args.seconds)),
-        headers: Headers::each(move |number| naming.headers(number)),
-        ..Load::new(format!("http://{}/openrtb2/auction", stack.data()).parse()?)
+        ..Load::new(Pace::Constant(f64::from(args.rate)))
     };
-    let report = outside.block_on(replay::drive(&load, &corpus, &Arc::default()))?;
+    let report = replay::drive(&load, &Requests::new(corpus.clone(), &settings), &mut |_| {})?;
     progress("decrypting what the SSPs received, as a buyer would");
     let checked = check::tokens(stack, &users, &corpus);
     table::Summary::new(stack, &users, report, checked)

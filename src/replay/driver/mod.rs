@@ -1,179 +1,185 @@
-//! Sends a corpus to a target, over a fixed number of connections, and reports what came of it.
+//! Sends the requests of a load to its target and reports what came of them.
+//!
+//! ```text
+//!  drive      threads and their reports
+//!  crew       starts the threads together
+//!  worker     one thread: runtime, timer, connections
+//!  lane       which request goes out when, over which connection
+//!  http1      bytes that are ready, one write per request     http2   messages, by hyper
+//!  collector  tallies of all threads → Report, second by second
+//! ```
+
+mod answer;
+mod collector;
+mod crew;
+mod dial;
+mod http1;
+mod http2;
+mod lane;
+mod link;
+mod session;
+mod tally;
+mod timer;
+mod worker;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST};
-use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method, Request, Uri};
-use http_body_util::Full;
-use tokio::task::JoinSet;
+use http::Uri;
 
-use super::connection::Connection;
-use super::corpus::Corpus;
-use super::headers::Headers;
-use super::recorder::{Fate, Fault, Report};
-use super::schedule::{Pace, Schedule, Ticket};
+use self::collector::Collector;
+use self::crew::Crew;
+use super::pace::{Arrivals, Pace};
+use super::recorder::{Description, Report};
+use super::requests::Requests;
+use super::schedule::Schedule;
+use super::second::Second;
+use crate::net::tls::TlsError;
 use crate::time::Clock;
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
-
-/// A connection that cannot be made is tried again after this time.
-const RECONNECT: Duration = Duration::from_millis(20);
-
-/// A load.
+/// A load: how the requests go out.
 #[derive(Clone, Debug)]
 pub struct Load {
-    /// Where every request goes: `http://host:port/path`.
-    pub target: Uri,
-    /// How many connections share the work. An open loop with too few of them is late, and says so.
-    pub connections: usize,
     /// How fast requests become due.
     pub pace: Pace,
-    /// Ends after so many requests …
-    pub requests: Option<u64>,
-    /// … or after so much time, whichever is first. With neither, only dropping the drive ends it.
+    /// How they are spread within the pace.
+    pub arrivals: Arrivals,
+    /// Runs first, at the pace's first rate, and is not counted.
+    pub warmup: Duration,
+    /// Ends after so much time …
     pub duration: Option<Duration>,
-    /// The headers of each request; `Content-Type` is JSON unless given here.
-    pub headers: Headers,
-    /// A request without a whole answer after this time has failed.
+    /// … or after so many requests, whichever is first. With neither, only [`Load::stop`] ends it.
+    pub requests: Option<u64>,
+    /// How many connections share the work. With too few of them requests wait, and their latency says so.
+    pub connections: usize,
+    /// Threads that share the connections; no more than there are connections.
+    pub threads: usize,
+    /// HTTP/2 instead of HTTP/1.1.
+    pub http2: bool,
+    /// PEM certificates to trust besides the public ones.
+    pub ca: Option<Vec<u8>>,
+    /// A request without a whole answer so long after it was sent has failed.
     pub timeout: Duration,
+    /// How long after the end requests that wait for a connection still go out; then they have failed.
+    pub grace: Duration,
+    /// Ends the load early, with a report of what was.
+    pub stop: Arc<AtomicBool>,
 }
 
 impl Load {
-    /// A closed loop of one connection without headers of its own and without end.
-    pub fn new(target: Uri) -> Self {
+    /// One connection at this pace, without end.
+    pub fn new(pace: Pace) -> Self {
+        const PATIENCE: Duration = Duration::from_secs(5);
         Self {
-            target,
-            connections: 1,
-            pace: Pace::Closed,
-            requests: None,
+            pace,
+            arrivals: Arrivals::Even,
+            warmup: Duration::ZERO,
             duration: None,
-            headers: Headers::same(HeaderMap::new()),
-            timeout: Duration::from_secs(5),
+            requests: None,
+            connections: 1,
+            threads: 1,
+            http2: false,
+            ca: None,
+            timeout: PATIENCE,
+            grace: PATIENCE,
+            stop: Arc::default(),
         }
     }
 }
 
-/// Counts that can be read while a load runs.
-#[derive(Debug, Default)]
-pub struct Progress {
-    done: AtomicU64,
-    failed: AtomicU64,
-}
-
-impl Progress {
-    /// Requests that have their answer or have failed.
-    pub fn done(&self) -> u64 {
-        self.done.load(Ordering::Relaxed)
-    }
-
-    /// Requests that have failed.
-    pub fn failed(&self) -> u64 {
-        self.failed.load(Ordering::Relaxed)
-    }
+/// How a load goes on.
+#[derive(Clone, Copy, Debug)]
+pub struct Live<'a> {
+    /// All that was counted so far.
+    pub report: &'a Report,
+    /// The last whole second.
+    pub second: &'a Second,
+    /// Since the end of the warm-up.
+    pub elapsed: Duration,
 }
 
 /// Why a load cannot begin.
 #[derive(Debug, thiserror::Error)]
 pub enum DriveError {
-    /// Not `http://host[:port]/path`.
-    #[error("{0}: the target must be http://host:port/path")]
+    /// Neither `http://host[:port]/path` nor the same with https.
+    #[error("{0}: the target must be http://host:port/path or https://host:port/path")]
     Target(Uri),
-    /// A rate that is not a positive number, or no connection at all.
-    #[error("rate and connections must be greater than zero")]
-    Nothing,
-    /// The pacing thread could not be started.
-    #[error("no pacing thread: {0}")]
+    /// A rate that is none, no connection, or a pace without its duration.
+    #[error("{0}")]
+    Settings(&'static str),
+    /// Not one connection could be opened.
+    #[error("the target cannot be reached: {0}")]
+    Unreachable(String),
+    /// The CA cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// A thread could not be started or has failed.
+    #[error("a thread of the load: {0}")]
     Thread(#[from] io::Error),
 }
 
-/// Runs a load on the caller's runtime. All connections are opened before the first request is due.
-pub async fn drive(load: &Load, corpus: &Corpus, progress: &Arc<Progress>) -> Result<Report, DriveError> {
-    let sender = Arc::new(Sender::new(load, corpus.clone())?);
-    let mut connections = Vec::new();
-    for _ in 0..load.connections {
-        let mut connection = Connection::new(sender.authority.clone(), load.timeout);
-        if connection.ready().await.is_err() {
-            tracing::debug!("replay: the target cannot be reached yet");
+/// Runs a load on threads of its own, and tells `watch` about each second. All connections are opened before the first
+/// request is due.
+pub fn drive(
+    load: &Load,
+    requests: &Arc<Requests>,
+    watch: &mut dyn FnMut(&Live<'_>),
+) -> Result<Report, DriveError> {
+    let schedule = schedule(load)?;
+    let crew = Crew::gather(load, requests, &schedule)?;
+    let threads = crew.size();
+    let mut collector = Collector::new(threads);
+    let (started, start) = (Clock::System.now(), Clock::monotonic());
+    let rest = crew.begin(start, |tally| {
+        if collector.take(tally) {
+            watch(&collector.live());
         }
-        connections.push(connection);
-    }
-    let start = Clock::monotonic();
-    let schedule = Arc::new(Schedule::start(load.pace, load.requests, load.duration)?);
-    let mut workers = JoinSet::new();
-    for connection in connections {
-        workers.spawn(work(Arc::clone(&sender), connection, Arc::clone(&schedule), Arc::clone(progress)));
-    }
-    let mut report = Report::default();
-    while let Some(worker) = workers.join_next().await {
-        report.merge(&worker.expect("a worker neither panics nor is it aborted"));
-    }
-    report.elapsed = Clock::monotonic().saturating_duration_since(start);
+    });
+    let elapsed = Clock::monotonic().saturating_duration_since(start + load.warmup);
+    rest?;
+    let mut report = collector.finish();
+    (report.elapsed, report.load) = (elapsed, describe(load, requests, threads));
+    report.started = started.plus(i64::try_from(load.warmup.as_millis()).unwrap_or(i64::MAX));
     Ok(report)
 }
 
-async fn work(
-    sender: Arc<Sender>,
-    mut connection: Connection,
-    schedule: Arc<Schedule>,
-    progress: Arc<Progress>,
-) -> Report {
-    let mut report = Report::default();
-    while let Some(ticket) = schedule.ticket().await {
-        let sent = Clock::monotonic();
-        let result = connection.exchange(sender.request(ticket)).await;
-        let end = Clock::monotonic();
-        let since = |from| end.saturating_duration_since(from);
-        report.record(Fate { result, latency: since(ticket.due), service: since(sent) });
-        progress.done.fetch_add(1, Ordering::Relaxed);
-        if result.is_err() {
-            progress.failed.fetch_add(1, Ordering::Relaxed);
-        }
-        if result == Err(Fault::Connect) {
-            tokio::time::sleep(RECONNECT).await;
-        }
+fn schedule(load: &Load) -> Result<Schedule, DriveError> {
+    if load.connections == 0 {
+        return Err(DriveError::Settings("a load needs at least one connection"));
     }
-    report
+    if !load.pace.is_sound() {
+        return Err(DriveError::Settings(
+            "a rate must be a number of requests per second, not all of them zero",
+        ));
+    }
+    if load.pace.needs_duration() && load.duration.is_none() {
+        return Err(DriveError::Settings("a ramp or steps need a duration"));
+    }
+    let Load { pace, arrivals, warmup, duration, requests, .. } = load.clone();
+    Ok(Schedule { pace, arrivals, warmup, duration, requests })
 }
 
-/// Makes the requests.
-#[derive(Debug)]
-struct Sender {
-    corpus: Corpus,
-    authority: String,
-    uri: Uri,
-    host: HeaderValue,
-    headers: Headers,
-}
-
-impl Sender {
-    fn new(load: &Load, corpus: Corpus) -> Result<Self, DriveError> {
-        let refused = || DriveError::Target(load.target.clone());
-        let rate_is_none = matches!(load.pace, Pace::PerSecond(rate) if !(rate.is_finite() && rate > 0.0));
-        if load.connections == 0 || rate_is_none {
-            return Err(DriveError::Nothing);
-        }
-        let host =
-            load.target.host().filter(|_| load.target.scheme_str() == Some("http")).ok_or_else(refused)?;
-        let authority = format!("{host}:{}", load.target.port_u16().unwrap_or(80));
-        let path = load.target.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
-        let host = HeaderValue::from_str(&authority).map_err(|_| refused())?;
-        Ok(Self { corpus, authority, uri: Uri::from(path), host, headers: load.headers.clone() })
-    }
-
-    fn request(&self, ticket: Ticket) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(self.corpus.pick(ticket.number).body.clone()));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.uri.clone();
-        let headers = request.headers_mut();
-        *headers = self.headers.of(ticket.number);
-        headers.entry(CONTENT_TYPE).or_insert(JSON);
-        headers.entry(HOST).or_insert_with(|| self.host.clone());
-        request
+fn describe(load: &Load, requests: &Requests, threads: usize) -> Description {
+    let target = requests.target();
+    let secure = if target.scheme_str() == Some("https") { " over TLS" } else { "" };
+    let arrivals = match load.arrivals {
+        Arrivals::Poisson(_) if !matches!(load.pace, Pace::Recorded(_)) => ", Poisson arrivals",
+        _ => "",
+    };
+    Description {
+        target: target.to_string(),
+        corpus: String::new(),
+        entries: requests.corpus().entries().len(),
+        pace: format!("{}{arrivals}", load.pace.describe()),
+        protocol: format!("{}{secure}", if load.http2 { "HTTP/2" } else { "HTTP/1.1" }),
+        connections: load.connections,
+        threads,
+        users: requests.users(),
+        duration: load.duration.unwrap_or_default(),
+        warmup: load.warmup,
+        timeout: load.timeout,
     }
 }
 
