@@ -6,6 +6,7 @@ mod explain;
 mod hash;
 mod keygen;
 mod policy_test;
+mod replay;
 mod sandbox;
 mod serve;
 
@@ -37,6 +38,8 @@ enum Command {
     /// Partners to run against.
     #[command(subcommand)]
     Sandbox(sandbox::Command),
+    /// Send a corpus of bid requests at a pace of your choice and measure what comes of it.
+    Replay(Box<replay::Args>),
     /// Read a configuration and report every fault with file, line, column and key.
     Check(check::Args),
     /// What the gateway makes of one bid request, and why.
@@ -58,6 +61,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Sandbox(command) => sandbox::run(command),
+        Command::Replay(args) => replay::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(args),
         Command::PolicyTest(args) => policy_test::run(&args),

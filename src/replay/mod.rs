@@ -12,10 +12,13 @@
 
 pub mod corpus;
 pub mod driver;
+pub mod hlog;
 pub mod login;
 pub mod pace;
+pub mod progress;
 pub mod recorder;
 pub mod requests;
+pub mod search;
 pub mod second;
 pub mod slo;
 pub mod table;
@@ -24,6 +27,7 @@ pub mod users;
 pub mod verify;
 
 mod envelope;
+mod json;
 mod mix;
 mod random;
 mod schedule;
@@ -34,6 +38,7 @@ pub use self::driver::{DriveError, Live, Load, drive};
 pub use self::pace::{Arrivals, Pace};
 pub use self::recorder::{Description, Fault, Report};
 pub use self::requests::Requests;
+pub use self::search::Search;
 pub use self::second::{Percentiles, Second};
 pub use self::slo::{Outcome, Slo, SloError};
 pub use self::trace::Trace;

@@ -189,6 +189,38 @@ impl Report {
         (within <= 1.0 + 1e-12).then(|| at(&self.latency, 100.0 * within.min(1.0)))
     }
 
+    /// CPU time of the driver for each request it sent.
+    pub fn cpu_per_request(&self) -> Option<Duration> {
+        (self.sent > 0).then(|| self.cpu.div_f64(ratio(self.sent, 1)))
+    }
+
+    /// How busy the driver's threads were, 0 to 1.
+    pub fn busy(&self) -> f64 {
+        let threads = u32::try_from(self.load.threads.max(1)).unwrap_or(u32::MAX);
+        let wall = self.elapsed.as_secs_f64() * f64::from(threads);
+        if wall > 0.0 { self.cpu.as_secs_f64() / wall } else { 0.0 }
+    }
+
+    /// Why these figures say more about the driver than about the target, if they do.
+    pub fn warning(&self) -> Option<String> {
+        /// A thread that is busier has no time to be punctual.
+        const BUSY: f64 = 0.9;
+        /// Lateness below it is in the noise of any machine.
+        const LATE: Duration = Duration::from_millis(1);
+        if self.busy() > BUSY {
+            return Some(format!(
+                "the generator itself was busy {:.0} % of the time: use more --threads, or another machine",
+                100.0 * self.busy()
+            ));
+        }
+        let late = at(&self.lateness, 99.0);
+        (late > LATE && late > at(&self.latency, 99.0) / 10).then(|| {
+            format!(
+                "the generator itself was late by {late:.2?} (p99): its machine is too busy for these latencies to be the target's alone"
+            )
+        })
+    }
+
     /// Requests sent per second.
     pub fn rate(&self) -> f64 {
         per_second(self.sent, self.elapsed)
@@ -248,6 +280,23 @@ mod tests {
         );
         assert_eq!((one.seconds[0].answered, one.seconds[1].failed), (2, 1));
         assert!((one.rate() - 1.5).abs() < 1e-9 && (one.goodput() - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_driver_that_was_the_bottleneck_says_so() {
+        let mut report = Report { elapsed: Duration::from_secs(10), ..report(100, 5, 0) };
+        report.load.threads = 2;
+        report.cpu = Duration::from_secs(17);
+        assert_eq!((report.warning(), report.cpu_per_request()), (None, Some(Duration::from_millis(170))));
+        report.cpu = Duration::from_secs(19);
+        assert!(report.warning().unwrap().contains("busy 95 %"));
+        report.cpu = Duration::ZERO;
+        report.lateness.record_n(900, 100).unwrap();
+        assert_eq!(report.warning(), None);
+        report.lateness.record_n(1_100, 100).unwrap();
+        assert!(report.warning().unwrap().contains("late by 1.1"), "{:?}", report.warning());
+        report.latency.record_n(1_000_000, 100).unwrap();
+        assert_eq!(report.warning(), None, "no matter beside latencies of a second");
     }
 
     #[test]

@@ -84,15 +84,35 @@ pub fn count(number: u64) -> String {
 }
 
 impl fmt::Display for Report {
-    /// What a load came to, as a table of answers and one of latencies.
+    /// What a load came to: throughput, answers, latencies, goals, and what to know about the driver itself.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{} requests in {}, {:.0} a second",
+            "{} requests due, {} sent in {}: {:.0} a second, {:.0} a second answered well",
+            count(self.due),
             count(self.sent),
             duration(self.elapsed),
-            self.rate()
+            self.rate(),
+            self.goodput(),
         )?;
+        writeln!(f, "\n{}\n{}", self.answers_table(), self.times_table())?;
+        if let Some(cpu) = self.cpu_per_request() {
+            let busy = 100.0 * self.busy();
+            writeln!(f, "generator: {:.1} µs of CPU a request, busy {busy:.0} %", cpu.as_secs_f64() * 1e6)?;
+        }
+        if let Some(warning) = self.warning() {
+            writeln!(f, "warning: {warning}")?;
+        }
+        for goal in &self.slo {
+            let verdict = if goal.met { "met" } else { "MISSED" };
+            writeln!(f, "goal {}: {verdict}, {}", goal.goal, goal.measured)?;
+        }
+        Ok(())
+    }
+}
+
+impl Report {
+    fn answers_table(&self) -> Table {
         let mut answers = Table::new(["answer", "requests"]);
         for (status, number) in &self.by_status {
             answers.row([status.to_string(), count(*number)]);
@@ -100,17 +120,24 @@ impl fmt::Display for Report {
         for (fault, number) in &self.errors {
             answers.row([fault.name().to_owned(), count(*number)]);
         }
-        let mut times = Table::new(["", "p50", "p90", "p99", "p99.9", "max"]);
+        answers
+    }
+
+    /// The latencies; what was not measured, as in a log, is left out.
+    pub fn times_table(&self) -> Table {
+        let mut times = Table::new(["", "p50", "p90", "p99", "p99.9", "p99.99", "max"]);
         for (name, histogram) in [
             ("latency, from when it was due", &self.latency),
             ("latency, from when it was sent", &self.service),
             ("wait for a connection", &self.wait),
-            ("driver's own lateness", &self.lateness),
+            ("generator's own lateness", &self.lateness),
         ] {
-            let percentiles = [50.0, 90.0, 99.0, 99.9, 100.0].map(|p| duration(at(histogram, p)));
-            times.row(std::iter::once(name.to_owned()).chain(percentiles));
+            if !histogram.is_empty() {
+                let percentiles = [50.0, 90.0, 99.0, 99.9, 99.99, 100.0].map(|p| duration(at(histogram, p)));
+                times.row(std::iter::once(name.to_owned()).chain(percentiles));
+            }
         }
-        write!(f, "\n{answers}\n{times}")
+        times
     }
 }
 
@@ -147,11 +174,19 @@ c
 
     #[test]
     fn a_report_names_every_kind_of_end() {
-        let mut report = Report { sent: 1_003, elapsed: Duration::from_secs(2), ..Report::default() };
+        let mut report =
+            Report { due: 1_004, sent: 1_003, elapsed: Duration::from_secs(2), ..Report::default() };
         report.by_status.insert(204, 1_000);
         report.errors.insert(Fault::Timeout, 3);
+        report.latency.record_n(1_000, 1_000).unwrap();
+        report.cpu = Duration::from_secs(2);
+        report.slo = "p50<5ms,errors<1".parse::<super::super::slo::Slo>().unwrap().judge(&report);
         let text = report.to_string();
-        assert!(text.starts_with("1,003 requests in 2.00 s, 502 a second\n"), "{text}");
+        let first = "1,004 requests due, 1,003 sent in 2.00 s: 502 a second, 500 a second answered well\n";
+        assert!(text.starts_with(first), "{text}");
         assert!(text.contains("\n204         1,000\n") && text.contains("\ntimeout         3\n"), "{text}");
+        assert!(text.contains("goal p50<5ms: met, 1.00 ms\ngoal errors<1: MISSED, 3\n"), "{text}");
+        assert!(text.contains("busy 100 %\nwarning: the generator"), "{text}");
+        assert!(!text.contains("wait for"), "{text}");
     }
 }

@@ -32,6 +32,23 @@ pub struct Person {
     pub email: String,
 }
 
+impl Person {
+    /// The made-up address of a user: a function of the name, in a domain that delivers nothing. Letters, digits and
+    /// hyphens stay, every other byte becomes its hexadecimal digits.
+    pub fn email_of(user: &str) -> String {
+        let mut local = String::with_capacity(user.len());
+        for byte in user.bytes() {
+            match byte {
+                b'a'..=b'z' | b'0'..=b'9' | b'-' => local.push(char::from(byte)),
+                _ => local.extend(
+                    [byte >> 4, byte & 15].into_iter().filter_map(|n| char::from_digit(n.into(), 16)),
+                ),
+            }
+        }
+        format!("{local}@replay.example.com")
+    }
+}
+
 /// Why users are not logged in.
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {

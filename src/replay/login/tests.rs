@@ -117,3 +117,10 @@ async fn a_target_that_is_not_there_is_said() {
     let told = admit(address, 1).await.0.unwrap_err().to_string();
     assert!(told.contains("refused"), "{told}");
 }
+
+#[test]
+fn addresses_are_made_of_names() {
+    assert_eq!(Person::email_of("replay-user-7"), "replay-user-7@replay.example.com");
+    assert_eq!(Person::email_of("A b"), "4120b@replay.example.com");
+    assert!(crate::uid2::Email::parse(&Person::email_of("Zo\u{eb}@x")).is_ok());
+}

@@ -1,0 +1,112 @@
+//! `--find-max`: one probe after the other, each a load of its own.
+
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::args::Args;
+use super::prepare::Prepared;
+use super::{measure, write_files};
+use crate::cli::{print, without_result};
+use crate::replay::table::{count, duration};
+use crate::replay::{Load, Pace, Report, Search, Slo};
+
+/// Between two probes, so that the target has done with the last one.
+const COOL_DOWN: Duration = Duration::from_secs(1);
+/// A probe that is missed should not take long to end.
+const GRACE: Duration = Duration::from_secs(1);
+/// Added when no goal is about errors: a target that sheds load is fast.
+const ERRORS: &str = "0.1%";
+
+struct Probe {
+    rate: f64,
+    met: bool,
+    report: Report,
+}
+
+pub(super) fn run(args: &Args, prepared: &Prepared) -> anyhow::Result<ExitCode> {
+    let Some(slo) = args.slo.clone().map(|slo| slo.with_errors(ERRORS)) else {
+        return without_result(args.json, "--find-max needs --slo", ExitCode::FAILURE);
+    };
+    let search = Search { first: args.rate.unwrap_or(Search::default().first), ..Search::default() };
+    let mut probes: Vec<Probe> = Vec::new();
+    let found = search.run(|rate| {
+        if !probes.is_empty() {
+            std::thread::sleep(COOL_DOWN);
+        }
+        let probe = probe(prepared, &slo, rate)?;
+        if !args.json {
+            print(&probe.line())?;
+        }
+        let met = probe.met;
+        probes.push(probe);
+        anyhow::Ok(met)
+    });
+    let found = match found {
+        Ok(found) => found,
+        Err(fault) => return without_result(args.json, &format!("{fault:#}"), ExitCode::FAILURE),
+    };
+    conclude(args, &slo, &probes, found)
+}
+
+fn probe(prepared: &Prepared, slo: &Slo, rate: f64) -> anyhow::Result<Probe> {
+    if prepared.load.stop.load(Ordering::Relaxed) {
+        anyhow::bail!("stopped");
+    }
+    let load =
+        Load { pace: Pace::Constant(rate), grace: GRACE.min(prepared.load.timeout), ..prepared.load.clone() };
+    let one = Prepared {
+        load,
+        requests: std::sync::Arc::clone(&prepared.requests),
+        corpus: prepared.corpus.clone(),
+    };
+    let mut report = measure(&one)?;
+    report.slo = slo.judge(&report);
+    let met = report.slo.iter().all(|goal| goal.met);
+    Ok(Probe { rate, met, report })
+}
+
+impl Probe {
+    fn line(&self) -> String {
+        let p99 = self.report.latency_of_all(99.0).map_or_else(|| "no answer".to_owned(), duration);
+        let verdict =
+            if self.met { "met".to_owned() } else { format!("MISSED ({})", self.missed().join(", ")) };
+        let mut line =
+            format!("{} a second: p99 {p99}, failed {}: {verdict}\n", self.rate, count(self.report.failed()));
+        if let Some(warning) = self.report.warning() {
+            line.push_str("  warning: ");
+            line.push_str(&warning);
+            line.push('\n');
+        }
+        line
+    }
+
+    fn missed(&self) -> Vec<String> {
+        let missed = self.report.slo.iter().filter(|goal| !goal.met);
+        missed.map(|goal| format!("{}: {}", goal.goal, goal.measured)).collect()
+    }
+
+    fn json(&self) -> Value {
+        json!({"rate": self.rate, "met": self.met, "report": self.report.json()})
+    }
+}
+
+fn conclude(args: &Args, slo: &Slo, probes: &[Probe], found: Option<f64>) -> anyhow::Result<ExitCode> {
+    let best = probes.iter().rfind(|probe| probe.met && Some(probe.rate) == found);
+    if let Some(Err(fault)) = best.map(|best| write_files(args, &best.report)) {
+        return without_result(args.json, &fault, ExitCode::FAILURE);
+    }
+    if args.json {
+        let probes: Vec<Value> = probes.iter().map(Probe::json).collect();
+        let document =
+            json!({"ok": found.is_some(), "slo": slo.to_string(), "max_rate_per_s": found, "probes": probes});
+        print(&format!("{document:#}\n"))?;
+    } else if let (Some(found), Some(best)) = (found, best) {
+        print(&format!("\n{}\nhighest rate that meets {slo}: {found} a second\n", best.report))?;
+    } else {
+        print(&format!("\nno rate meets {slo}\n"))?;
+    }
+    Ok(if found.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

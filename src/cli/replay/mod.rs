@@ -1,0 +1,109 @@
+//! `replay`: open-loop load from a corpus of bid requests.
+
+mod args;
+mod find;
+mod prepare;
+mod screen;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+pub(super) use self::args::Args;
+use self::prepare::{Prepared, Unprepared};
+use self::screen::Screen;
+use super::serve::signalled;
+use super::{BAD_INPUT, print, without_result};
+use crate::replay::{self, Report, hlog};
+use crate::telemetry::log;
+
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    log::install(&log::Settings { level: "warn".into(), ..log::Settings::default() })?;
+    if !args.from_hdr.is_empty() {
+        return merge(args);
+    }
+    let prepared = match prepare::prepare(args) {
+        Ok(prepared) => prepared,
+        Err(Unprepared::Input(fault)) => {
+            return without_result(args.json, &format!("{fault:#}"), ExitCode::from(BAD_INPUT));
+        }
+        Err(Unprepared::Target(fault)) => {
+            return without_result(args.json, &format!("{fault:#}"), ExitCode::FAILURE);
+        }
+    };
+    stop_on_signal(Arc::clone(&prepared.load.stop))?;
+    if args.find_max {
+        return find::run(args, &prepared);
+    }
+    match measure(&prepared) {
+        Ok(mut report) => {
+            report.slo = args.slo.as_ref().map(|slo| slo.judge(&report)).unwrap_or_default();
+            conclude(args, &report)
+        }
+        Err(fault) => without_result(args.json, &fault.to_string(), ExitCode::FAILURE),
+    }
+}
+
+/// Runs the load once.
+fn measure(prepared: &Prepared) -> Result<Report, replay::DriveError> {
+    let mut screen = Screen::new();
+    let whole = prepared.load.duration;
+    let watched = replay::drive(&prepared.load, &prepared.requests, &mut |live| {
+        screen.show(&replay::progress::line(live, whole));
+    });
+    screen.clear();
+    let mut report = watched?;
+    report.load.corpus.clone_from(&prepared.corpus);
+    Ok(report)
+}
+
+/// Prints and writes what was measured; the exit code says whether the goals were met.
+fn conclude(args: &Args, report: &Report) -> anyhow::Result<ExitCode> {
+    if let Err(fault) = write_files(args, report) {
+        return without_result(args.json, &fault, ExitCode::FAILURE);
+    }
+    let text = if args.json { format!("{:#}\n", report.json()) } else { report.to_string() };
+    print(&text)?;
+    Ok(verdict(report))
+}
+
+fn verdict(report: &Report) -> ExitCode {
+    if report.slo.iter().all(|goal| goal.met) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn write_files(args: &Args, report: &Report) -> Result<(), String> {
+    if let Some(path) = &args.hdr {
+        hlog::save(report, path).map_err(|fault| format!("{}: {fault}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Logs of earlier loads instead of a load.
+fn merge(args: &Args) -> anyhow::Result<ExitCode> {
+    let mut report = match hlog::read(&args.from_hdr) {
+        Ok(report) => report,
+        Err(fault) => return without_result(args.json, &fault.to_string(), ExitCode::from(BAD_INPUT)),
+    };
+    let names: Vec<String> =
+        args.from_hdr.iter().map(PathBuf::as_path).map(|p| p.display().to_string()).collect();
+    report.load.corpus = names.join(", ");
+    report.slo = args.slo.as_ref().map(|slo| slo.judge(&report)).unwrap_or_default();
+    conclude(args, &report)
+}
+
+/// The first signal ends the load, with a report of what was; the second one the program.
+fn stop_on_signal(stop: Arc<AtomicBool>) -> anyhow::Result<()> {
+    /// As shells count the death by an interrupt.
+    const INTERRUPTED: i32 = 130;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let wait = move || {
+        runtime.block_on(signalled());
+        stop.store(true, Ordering::Relaxed);
+        runtime.block_on(signalled());
+        std::process::exit(INTERRUPTED);
+    };
+    thread::Builder::new().name("replay-signals".to_owned()).spawn(wait)?;
+    Ok(())
+}

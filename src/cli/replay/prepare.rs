@@ -1,0 +1,129 @@
+//! From flags to a load: reads the corpus, logs the users in.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use http::{HeaderMap, Uri};
+
+use super::args::Args;
+use super::screen::Screen;
+use crate::replay::login::{Desk, Person};
+use crate::replay::requests::{Requests, Settings};
+use crate::replay::table::count;
+use crate::replay::{Arrivals, Corpus, Expect, Load, Pace, Trace, Users};
+
+/// A load that can begin.
+pub(super) struct Prepared {
+    pub(super) load: Load,
+    pub(super) requests: Arc<Requests>,
+    /// Where the corpus is.
+    pub(super) corpus: String,
+}
+
+/// Why it cannot.
+pub(super) enum Unprepared {
+    /// Files or flags.
+    Input(anyhow::Error),
+    /// The target, or its identity API.
+    Target(anyhow::Error),
+}
+
+const RATE: f64 = 1_000.0;
+const DURATION: Duration = Duration::from_secs(10);
+const PROBE: Duration = Duration::from_secs(5);
+
+const USER: &str = "replay-user-";
+const STRANGER: &str = "replay-stranger-";
+
+pub(super) fn prepare(args: &Args) -> Result<Prepared, Unprepared> {
+    let (Some(target), Some(path)) = (&args.target, &args.corpus) else {
+        return Err(Unprepared::Input(anyhow!("--target and --corpus are needed")));
+    };
+    let corpus = Corpus::load(path).map_err(|fault| Unprepared::Input(fault.into()))?;
+    let (corpus, pace) = paced(args, corpus).map_err(Unprepared::Input)?;
+    let load = load(args, pace).map_err(Unprepared::Input)?;
+    let mut headers = HeaderMap::new();
+    for (name, value) in &args.headers {
+        headers.append(name, value.clone());
+    }
+    let users = usize::try_from(args.users).unwrap_or(usize::MAX);
+    let users = Users::numbered(USER, users).with_strangers(STRANGER, args.unknown_users);
+    if args.users > 0 {
+        let people = people(&users, &corpus);
+        log_in(target, &headers, load.ca.as_deref(), people).map_err(Unprepared::Target)?;
+    }
+    let trace = Trace::of(run_number().map_err(Unprepared::Input)?);
+    let settings = Settings { target: target.clone(), headers, users, trace, in_turn: args.recorded };
+    Ok(Prepared { load, requests: Requests::new(corpus, &settings), corpus: path.display().to_string() })
+}
+
+fn paced(args: &Args, corpus: Corpus) -> anyhow::Result<(Corpus, Pace)> {
+    if args.recorded {
+        let (corpus, times) = corpus.recorded()?;
+        return Ok((corpus, Pace::Recorded(times.into())));
+    }
+    let pace = match args.ramp {
+        Some(ramp) => Pace::Ramp { from: ramp.from, to: ramp.to },
+        None if args.steps.is_empty() => Pace::Constant(args.rate.unwrap_or(RATE)),
+        None => Pace::Steps(args.steps.clone().into()),
+    };
+    if pace.is_sound() { Ok((corpus, pace)) } else { Err(anyhow!("a rate of 0 is no load")) }
+}
+
+fn load(args: &Args, pace: Pace) -> anyhow::Result<Load> {
+    let read = |path: &Path| std::fs::read(path).with_context(|| path.display().to_string());
+    let duration = match (args.duration, args.recorded) {
+        (None, true) => None,
+        (None, false) => Some(if args.find_max { PROBE } else { DURATION }),
+        (given, _) => given,
+    };
+    let timeout = Duration::from_millis(args.timeout_ms);
+    Ok(Load {
+        arrivals: args.poisson.map_or(Arrivals::Even, Arrivals::Poisson),
+        warmup: args.warmup,
+        duration,
+        connections: usize::try_from(args.connections).unwrap_or(usize::MAX),
+        threads: usize::try_from(args.threads).unwrap_or(usize::MAX),
+        http2: args.http2,
+        ca: args.ca.as_deref().map(read).transpose()?,
+        timeout,
+        grace: timeout,
+        ..Load::new(pace)
+    })
+}
+
+/// Who must be logged in: the users of --users, and those in the corpus, unless all that names them shall go out without
+/// a token.
+fn people(users: &Users, corpus: &Corpus) -> Vec<Person> {
+    let named = corpus.entries().iter().filter(|entry| entry.expect != Some(Expect::NoToken));
+    let named: BTreeSet<&str> = named.filter_map(|entry| entry.user.as_deref()).collect();
+    let all = users.names().iter().map(String::as_str).chain(named);
+    all.map(|user| Person { user: user.to_owned(), email: Person::email_of(user) }).collect()
+}
+
+fn log_in(target: &Uri, headers: &HeaderMap, ca: Option<&[u8]>, people: Vec<Person>) -> anyhow::Result<()> {
+    let desk = Arc::new(Desk::new(target, headers, ca)?);
+    let all = count(u64::try_from(people.len())?);
+    let screen = Mutex::new(Screen::new());
+    let tell = |done: usize| {
+        if done.is_multiple_of(100) {
+            let done = count(u64::try_from(done).unwrap_or(u64::MAX));
+            screen.lock().expect("nobody panics with it").show(&format!("logging in users: {done} of {all}"));
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let admitted = runtime.block_on(desk.admit(people.into_iter(), tell));
+    screen.lock().expect("nobody panics with it").clear();
+    Ok(admitted?)
+}
+
+/// Unlike that of any other run.
+fn run_number() -> anyhow::Result<u64> {
+    let mut run = [0; 8];
+    getrandom::fill(&mut run)?;
+    Ok(u64::from_le_bytes(run))
+}
