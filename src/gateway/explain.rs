@@ -176,7 +176,7 @@ impl Gateway {
             left: call.deadline.remaining(),
             packed: call.headers.contains_key(CONTENT_ENCODING),
             body,
-            headers: target.client.request(call.headers, call.body).into_parts().0.headers,
+            headers: target.client.headers(&call.headers),
         });
         let unconsented = admitted.leg_strip(leg.ssp).is_some();
         Some(ExplainedLeg { ssp: Arc::clone(&target.settings), result: leg.result, unconsented, call })

@@ -39,22 +39,22 @@ impl Replied {
     }
 }
 
-/// Calls every leg on this thread. One leg is awaited in place: no list, no extra wake-ups.
-pub(super) async fn fanout(legs: &[Leg], outgoing: Outgoing) -> Vec<Replied> {
+/// Calls every leg on this thread, at `now`. One leg is awaited in place: no list, no extra wake-ups.
+pub(super) async fn fanout(legs: &[Leg], outgoing: Outgoing, now: Instant) -> Vec<Replied> {
     let mut calls: Vec<OutgoingLeg> = outgoing.legs;
     if calls.len() == 1 {
         return match calls.pop() {
-            Some(call) => vec![one(legs, call).await],
+            Some(call) => vec![one(legs, call, now).await],
             None => Vec::new(),
         };
     }
-    join_all(calls.into_iter().map(|call| one(legs, call))).await
+    join_all(calls.into_iter().map(|call| one(legs, call, now))).await
 }
 
-async fn one(legs: &[Leg], leg: OutgoingLeg) -> Replied {
+async fn one(legs: &[Leg], leg: OutgoingLeg, now: Instant) -> Replied {
     let (ssp, result, called) = (leg.ssp, leg.result, leg.call.is_some());
     let reply = match (legs.get(leg.ssp), leg.call) {
-        (Some(target), Some(call)) => ask(target, call).await,
+        (Some(target), Some(call)) => ask(target, call, now).await,
         // Too little time was left to ask at all.
         _ => SspReply::without_answer(SspOutcome::Limit, Duration::ZERO),
     };
@@ -62,9 +62,9 @@ async fn one(legs: &[Leg], leg: OutgoingLeg) -> Replied {
 }
 
 /// An SSP that was asked is counted, even when the caller goes away before it answers.
-async fn ask(target: &Leg, call: Call) -> SspReply {
-    let mut asked = Asked { target, since: Clock::monotonic(), answered: false };
-    let reply = target.client.bid(call.headers, call.body, call.deadline).await;
+async fn ask(target: &Leg, call: Call, now: Instant) -> SspReply {
+    let mut asked = Asked { target, since: now, answered: false };
+    let reply = target.client.bid(&call.headers, call.body, (now, call.deadline)).await;
     asked.answered = true;
     reply
 }

@@ -144,8 +144,9 @@ where
     Ok(read.into_bytes())
 }
 
-/// What has come so far: nothing or the first piece as it came, or several pieces copied together.
-enum Collected {
+/// What has come of a body so far: nothing or the first piece as it came, or several pieces copied together.
+#[derive(Debug)]
+pub(super) enum Collected {
     One(Bytes),
     Many(BytesMut),
 }
@@ -157,7 +158,7 @@ impl Default for Collected {
 }
 
 impl Collected {
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         match self {
             Self::One(piece) => piece.len(),
             Self::Many(pieces) => pieces.len(),
@@ -165,7 +166,7 @@ impl Collected {
     }
 
     /// `announced`: the length the whole body has at least, already held against the cap.
-    fn push(&mut self, piece: Bytes, announced: u64) {
+    pub(super) fn push(&mut self, piece: Bytes, announced: u64) {
         match self {
             Self::One(first) if first.is_empty() => *first = piece,
             Self::One(first) => {
@@ -180,7 +181,7 @@ impl Collected {
         }
     }
 
-    fn into_bytes(self) -> Bytes {
+    pub(super) fn into_bytes(self) -> Bytes {
         match self {
             Self::One(piece) => piece,
             Self::Many(pieces) => pieces.freeze(),

@@ -4,10 +4,12 @@
 //! call, any thread. The data plane talks through [`pool::Pool`], which is concrete, belongs to one SSP and one worker
 //! thread, and never changes threads.
 
+mod alarm;
 pub mod backoff;
 pub mod body;
 mod dial;
 pub mod gzip;
+pub mod h1;
 #[cfg(test)]
 pub(crate) mod peer;
 pub mod permit;

@@ -11,17 +11,17 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::LocalSet;
+use tokio::runtime::{Builder, LocalOptions};
 use tokio_rustls::TlsAcceptor;
 
 use crate::time::Deadline;
 
 /// Runs a test on one thread with local tasks, as a data-plane worker does. A test that hangs fails.
 pub(crate) fn local<F: Future>(test: F) -> F::Output {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap();
     let bounded =
         async { tokio::time::timeout(Duration::from_secs(30), test).await.expect("the test hangs") };
-    LocalSet::new().block_on(&runtime, bounded)
+    runtime.block_on(bounded)
 }
 
 /// A deadline that is not meant to pass.

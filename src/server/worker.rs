@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
-use tokio::task::LocalSet;
 
 use super::connection;
 use super::drain::Stage;
@@ -100,14 +100,15 @@ pub(super) struct Seat {
 }
 
 fn run(seat: Seat, incoming: mpsc::UnboundedReceiver<Connection>) {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    // Its local tasks stand in the runtime's own queue; a `LocalSet` would be a second scheduler inside the first.
+    let runtime = match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
         Ok(runtime) => runtime,
         Err(fault) => {
             tracing::error!(error = %fault, "data-plane runtime did not start");
             return;
         }
     };
-    LocalSet::new().block_on(&runtime, serve(seat, incoming));
+    runtime.block_on(serve(seat, incoming));
 }
 
 /// Serves until the acceptor is gone, then waits for what is in flight.

@@ -15,6 +15,7 @@ use crate::net::peer::{self, Authority, Connection, Peer, Received, ok, shortly,
 use crate::net::{OriginError, tls};
 use crate::openrtb::Dialect;
 use crate::telemetry::Registry;
+use crate::time::{Clock, Deadline};
 
 const CAP: usize = 32;
 
@@ -70,15 +71,17 @@ impl Bench {
     /// What the SSP received, and the reply to it, when it answers `answer` on a new connection.
     async fn ask(&self, headers: HeaderMap, answer: &str) -> (Received, SspReply, Connection) {
         let body = [&b"{\"id\""[..], b":\"1\"}"].into_iter().map(Bytes::from_static).collect();
-        let (reply, (received, connection)) = tokio::join!(self.client.bid(headers, body, soon()), async {
+        let bid = self.client.bid(&headers, body, (Clock::monotonic(), soon()));
+        let (reply, (received, connection)) = tokio::join!(bid, async {
             let mut connection = self.peer.accept().await;
             (connection.serve(answer).await, connection)
         });
         (received, reply, connection)
     }
 
-    async fn bid(&self, deadline: crate::time::Deadline) -> SspReply {
-        self.client.bid(HeaderMap::new(), Segments::from(Bytes::from_static(b"{}")), deadline).await
+    async fn bid(&self, deadline: Deadline) -> SspReply {
+        let body = Segments::from(Bytes::from_static(b"{}"));
+        self.client.bid(&HeaderMap::new(), body, (Clock::monotonic(), deadline)).await
     }
 
     fn shows(&self, line: &str) {
@@ -267,7 +270,7 @@ fn every_fault_has_its_outcome() {
         let (reply, _) = tokio::join!(bench.bid(soon()), async { bench.peer.accept().await.request().await });
         assert_eq!(reply.outcome, SspOutcome::Invalid);
 
-        let before = crate::time::Clock::monotonic();
+        let before = Clock::monotonic();
         let (reply, ()) = tokio::join!(bench.bid(shortly()), async {
             let mut connection = bench.peer.accept().await;
             connection.request().await;
@@ -278,7 +281,7 @@ fn every_fault_has_its_outcome() {
 
         let Bench { peer, client, registry } = bench;
         drop(peer);
-        let reply = client.bid(HeaderMap::new(), Segments::new(), soon()).await;
+        let reply = client.bid(&HeaderMap::new(), Segments::new(), (Clock::monotonic(), soon())).await;
         assert_eq!(reply.outcome, SspOutcome::Connect);
         let text = String::from_utf8(registry.text().unwrap()).unwrap();
         assert!(text.contains("uid2gw_ssp_connections{ssp=\"alpha\"} 0\n"), "{text}");

@@ -1,44 +1,52 @@
 //! Keep-alive connections to one SSP for one data-plane thread.
 //!
-//! Belongs to its thread (`Rc`, no locks) and needs a local task set around it: connections are driven by local tasks.
-//! An exchange holds one of `max_connections` slots; a connection is dialled only by a slot holder who finds none idle,
-//! so open connections never outnumber the slots. Idle ones are used newest first: the old ones then age out, and what
-//! stays open is what the traffic needs.
+//! Belongs to its thread (`Rc`, no locks) and needs a runtime for local tasks around it. An exchange is driven by the task
+//! that asks for it, on its connection, from the first byte to the last. It holds one of `max_connections` slots; a
+//! connection is dialled only by a slot holder who finds none idle, so open connections never outnumber the slots. Idle
+//! ones are used newest first: the old ones then age out, and what stays open is what the traffic needs.
 //!
 //! When the deadline passes, the connection of an exchange is in the middle of an answer. It is drained for a while, to
 //! be used again, but only where there is room: who needs a slot gets that of the oldest drain, which is closed.
 //!
-//! Nothing is sent twice. The one repetition allowed is of a request that hyper gives back unsent because the idle
-//! connection had been closed under it; it goes out once more, on a new connection.
+//! Nothing is sent twice. An idle connection that turns out to be closed before the first byte is left, and the request
+//! goes to the next one; from the first byte on there is one try.
 
 mod drains;
+mod idle;
+mod slots;
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
+use std::future::poll_fn;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::time::Duration;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{Request, Response};
-use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
+use http::{HeaderMap, HeaderName, Response};
 use prometheus::IntGauge;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio::task::{AbortHandle, spawn_local};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::sync::oneshot;
+use tokio::task::spawn_local;
+use tokio::time::timeout_at;
 
 use self::drains::{Drains, Waiting};
-use super::body::{self, Segments};
+use self::idle::Idle;
+use self::slots::{Slot, Slots};
+use super::alarm::Alarm;
+use super::body::Segments;
 use super::dial::{Dialer, Origin, Stream};
-use super::transport::{TransportError, innermost};
-use crate::time::Deadline;
+use super::h1::{Answer, Exchange, Fault, Limits, Line, Template};
+use super::transport::TransportError;
+use crate::time::{Clock, Deadline};
 
 /// How a [`Pool`] behaves.
 #[derive(Clone, Debug)]
 pub struct PoolSettings {
     /// Where to connect.
     pub origin: Origin,
+    /// The head of each request.
+    pub template: Template,
+    /// Headers of a response that are kept.
+    pub keep: &'static [HeaderName],
     /// Most connections open at a time in this pool, idle ones and attempts included. Further exchanges wait.
     pub max_connections: usize,
     /// For name lookup, TCP and TLS together. An attempt goes on when its exchange has given up, and is kept.
@@ -63,6 +71,19 @@ pub enum PoolError {
     Failed(#[from] TransportError),
 }
 
+/// A request and its time.
+#[derive(Debug)]
+pub struct Call<'a> {
+    /// Besides those of the template.
+    pub headers: &'a HeaderMap,
+    /// Sent with its length.
+    pub body: Segments,
+    /// The present time.
+    pub now: Instant,
+    /// When the last byte of the response must be there.
+    pub deadline: Deadline,
+}
+
 /// The connections. Clones are handles to the same ones.
 #[derive(Clone, Debug)]
 pub struct Pool(Rc<Shared>);
@@ -71,54 +92,40 @@ pub struct Pool(Rc<Shared>);
 struct Shared {
     settings: PoolSettings,
     dialer: Dialer,
-    slots: Arc<Semaphore>,
-    /// Oldest first.
-    idle: RefCell<Vec<Idle>>,
-    reaping: Cell<bool>,
+    slots: Slots,
+    idle: Rc<Idle>,
     drains: Rc<Drains>,
     /// Exchanges without a slot.
     waiting: Cell<usize>,
     open: IntGauge,
 }
 
+/// An open connection; dropping it closes the socket, whatever is under way. In a box, because it changes hands.
 #[derive(Debug)]
-struct Idle {
-    connection: Connection,
-    until: Instant,
+struct Connection {
+    line: Box<Line<Stream>>,
+    alarm: Alarm,
+    _counted: Counted,
 }
 
 /// A connection together with the right to use it.
+#[derive(Debug)]
 struct Lease {
     connection: Connection,
-    slot: OwnedSemaphorePermit,
+    slot: Slot,
 }
 
-/// An open connection; dropping it closes the socket, whatever is under way.
+/// A request on its connection.
 #[derive(Debug)]
-struct Connection {
-    sender: SendRequest<Segments>,
-    driver: AbortHandle,
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.driver.abort();
-    }
-}
-
-/// How far an exchange has come.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Stage {
-    /// For a slot.
-    Waiting,
-    Connecting,
-    /// The request is on a connection.
-    Sent,
-    /// As `Sent`, but the deadline has passed.
-    Late,
+struct UnderWay {
+    lease: Lease,
+    exchange: Exchange,
+    /// Kept until then, if it ends well.
+    until: Instant,
 }
 
 /// One in the gauge of open connections.
+#[derive(Debug)]
 struct Counted(IntGauge);
 
 impl Counted {
@@ -134,17 +141,13 @@ impl Drop for Counted {
     }
 }
 
-/// More than any bid response's head; the body has its own cap.
-const MAX_HEAD_BYTES: usize = 32 * 1024;
-
 impl Pool {
     /// An empty pool. `open` follows the open connections and may be shared with the pools of other threads.
     pub fn new(settings: PoolSettings, tls: &rustls::ClientConfig, open: IntGauge) -> Self {
         Self(Rc::new(Shared {
             dialer: Dialer::new(settings.origin.clone(), tls),
-            slots: Arc::new(Semaphore::new(settings.max_connections.min(Semaphore::MAX_PERMITS))),
-            idle: RefCell::default(),
-            reaping: Cell::new(false),
+            slots: Slots::new(settings.max_connections),
+            idle: Rc::default(),
             drains: Rc::default(),
             waiting: Cell::new(0),
             settings,
@@ -152,96 +155,77 @@ impl Pool {
         }))
     }
 
-    /// Sends `request` (origin-form URI, with `Host`) and reads the response to its last byte, all before `deadline`.
+    /// The head of each request.
+    pub fn template(&self) -> &Template {
+        &self.0.settings.template
+    }
+
+    /// Sends a request and reads the response to its last byte, all before the deadline.
     /// What comes too late is read and thrown away, so that the connection can be used again, unless others wait for
     /// one. Dropping the future cancels the request, which HTTP/1.1 has no other word for than closing the connection.
-    pub async fn exchange(
-        &self,
-        request: Request<Segments>,
-        deadline: Deadline,
-    ) -> Result<Response<Bytes>, PoolError> {
-        if deadline.remaining().is_zero() {
+    pub async fn exchange(&self, call: Call<'_>) -> Result<Response<Bytes>, PoolError> {
+        let Call { headers, body, now, deadline } = call;
+        if deadline.instant() <= now {
             return Err(TransportError::Timeout.into());
         }
-        let stage = Rc::new(Cell::new(Stage::Waiting));
-        let mut running = Box::pin(self.clone().run(request, Rc::clone(&stage)));
-        if let Ok(done) = timeout_at(deadline.instant().into(), running.as_mut()).await {
-            return done;
-        }
-        match stage.get() {
-            Stage::Waiting => return Err(PoolError::Limit),
-            Stage::Sent if self.0.may_drain() => {
-                stage.set(Stage::Late);
-                self.0.drains.begin(self.0.settings.late, async move { drop(running.await) });
+        let mut slot = match self.0.slots.take() {
+            Some(slot) => slot,
+            None => {
+                timeout_at(deadline.instant().into(), self.0.slot()).await.map_err(|_| PoolError::Limit)?
             }
-            _ => {}
-        }
-        Err(TransportError::Timeout.into())
-    }
-
-    async fn run(
-        self,
-        request: Request<Segments>,
-        stage: Rc<Cell<Stage>>,
-    ) -> Result<Response<Bytes>, PoolError> {
-        let slot = self.0.slot().await;
-        stage.set(Stage::Connecting);
-        let (lease, response) = self.send(slot, request, &stage).await?;
-        let (head, incoming) = response.into_parts();
-        let bytes = body::read_capped(incoming, self.0.settings.max_response_bytes)
-            .await
-            .map_err(TransportError::from)?;
-        self.0.check_in(lease);
-        Ok(Response::from_parts(head, bytes))
-    }
-
-    /// Over an idle connection, or a new one.
-    async fn send(
-        &self,
-        slot: OwnedSemaphorePermit,
-        request: Request<Segments>,
-        stage: &Cell<Stage>,
-    ) -> Result<(Lease, Response<Incoming>), TransportError> {
-        let Some(connection) = self.0.take_idle() else {
-            return self.send_fresh(slot, request, stage).await;
         };
-        let mut lease = Lease { connection, slot };
-        stage.set(Stage::Sent);
-        match lease.connection.sender.try_send_request(request).await {
-            Ok(response) => Ok((lease, response)),
-            Err(mut failure) => match failure.take_message() {
-                // Nobody waits for the answer any more: it must not go out now.
-                Some(_) if stage.get() == Stage::Late => Err(TransportError::Timeout),
-                Some(unsent) => self.send_fresh(lease.slot, unsent, stage).await,
-                None => Err(broken(failure.error())),
-            },
+        let mut unsent = body;
+        while let Some(connection) = self.0.idle.take(now) {
+            let mut under_way = self.0.begin(Lease { connection, slot }, (headers, unsent), now);
+            match under_way.by(deadline).await {
+                Some(Err(Fault::Unsent)) => (slot, unsent) = under_way.abandon(),
+                done => return self.settle(under_way, done),
+            }
+        }
+        let dialled = timeout_at(deadline.instant().into(), self.dial(slot)).await;
+        let lease = dialled.unwrap_or(Err(TransportError::Timeout))?;
+        let mut under_way = self.0.begin(lease, (headers, unsent), now);
+        let done = under_way.by(deadline).await;
+        self.settle(under_way, done)
+    }
+
+    /// `done`: how it ended, or nothing when its time was over first.
+    fn settle(
+        &self,
+        under_way: UnderWay,
+        done: Option<Result<Answer, Fault>>,
+    ) -> Result<Response<Bytes>, PoolError> {
+        match done {
+            Some(Ok(answer)) => Ok(self.0.complete(under_way, answer)),
+            Some(Err(fault)) => Err(TransportError::from(fault).into()),
+            None => {
+                if self.0.may_drain() {
+                    self.drain(under_way);
+                }
+                Err(TransportError::Timeout.into())
+            }
         }
     }
 
-    async fn send_fresh(
-        &self,
-        slot: OwnedSemaphorePermit,
-        request: Request<Segments>,
-        stage: &Cell<Stage>,
-    ) -> Result<(Lease, Response<Incoming>), TransportError> {
-        stage.set(Stage::Connecting);
-        let mut lease = self.dial(slot).await?;
-        stage.set(Stage::Sent);
-        match lease.connection.sender.send_request(request).await {
-            Ok(response) => Ok((lease, response)),
-            Err(error) => Err(broken(&error)),
-        }
+    fn drain(&self, mut late: UnderWay) {
+        let pool = Rc::clone(&self.0);
+        self.0.drains.begin(self.0.settings.late, async move {
+            if let Ok(answer) = poll_fn(|cx| late.poll(cx)).await {
+                late.until = pool.until(Clock::monotonic());
+                drop(pool.complete(late, answer));
+            }
+        });
     }
 
     /// Dials in a task of its own: when the deadline comes first the connection is finished all the same, for the
     /// next exchange. Otherwise an SSP further away than one deadline could never be reached.
-    async fn dial(&self, slot: OwnedSemaphorePermit) -> Result<Lease, TransportError> {
+    async fn dial(&self, slot: Slot) -> Result<Lease, TransportError> {
         let (hand_over, arrival) = oneshot::channel();
         let shared = Rc::clone(&self.0);
         spawn_local(async move {
             let dialled = shared.connect().await.map(|connection| Lease { connection, slot });
             if let Err(Ok(unwanted)) = hand_over.send(dialled) {
-                shared.check_in(unwanted);
+                shared.check_in(unwanted, shared.until(Clock::monotonic()));
             }
         });
         arrival
@@ -252,14 +236,10 @@ impl Pool {
 
 impl Shared {
     /// Waits for a slot; that of a drain is taken from it.
-    async fn slot(&self) -> OwnedSemaphorePermit {
-        let slots = || Arc::clone(&self.slots);
-        if let Ok(slot) = slots().try_acquire_owned() {
-            return slot;
-        }
+    async fn slot(&self) -> Slot {
         let _waiting = Waiting::new(&self.waiting);
         self.drains.end_oldest();
-        slots().acquire_owned().await.expect("the semaphore is never closed")
+        self.slots.wait().await
     }
 
     /// Whether an answer may be waited for past its deadline: not while an exchange waits for the slot.
@@ -270,74 +250,63 @@ impl Shared {
     async fn connect(&self) -> Result<Connection, TransportError> {
         let stream =
             self.dialer.dial(self.settings.connect_timeout).await.map_err(TransportError::Connect)?;
-        let mut connection = self.open(stream).await.map_err(|e| TransportError::Connect(innermost(&e)))?;
-        connection.sender.ready().await.map_err(|e| TransportError::Connect(innermost(&e)))?;
-        Ok(connection)
+        let line = Box::new(Line::new(stream));
+        Ok(Connection { line, alarm: Alarm::default(), _counted: Counted::new(&self.open) })
     }
 
-    async fn open(&self, stream: Stream) -> hyper::Result<Connection> {
-        let counted = Counted::new(&self.open);
-        let (sender, driver) = http1::Builder::new()
-            .max_header_size(MAX_HEAD_BYTES)
-            .handshake::<_, Segments>(TokioIo::new(stream))
-            .await?;
-        let driver = spawn_local(async move {
-            // What goes wrong here is told to the exchange that is on the connection, if there is one.
-            drop(driver.await);
-            drop(counted);
-        });
-        Ok(Connection { sender, driver: driver.abort_handle() })
+    fn begin(&self, mut lease: Lease, (headers, body): (&HeaderMap, Segments), now: Instant) -> UnderWay {
+        let limits = Limits { body: self.settings.max_response_bytes, keep: self.settings.keep };
+        let head = (&self.settings.template, headers);
+        let exchange = Exchange::begin(&mut lease.connection.line, head, body, limits);
+        UnderWay { lease, exchange, until: self.until(now) }
     }
 
-    /// The newest idle connection that still lives.
-    fn take_idle(&self) -> Option<Connection> {
-        let now = Instant::now();
-        let mut idle = self.idle.borrow_mut();
-        while let Some(Idle { connection, until }) = idle.pop() {
-            if connection.sender.is_ready() && until > now {
-                return Some(connection);
-            }
+    fn until(&self, now: Instant) -> Instant {
+        now + self.settings.idle_timeout
+    }
+
+    fn complete(&self, under_way: UnderWay, answer: Answer) -> Response<Bytes> {
+        if answer.reusable {
+            self.check_in(under_way.lease, under_way.until);
         }
-        None
+        answer.response
     }
 
-    /// Keeps a connection whose exchange is complete. One that is not ready at this point is closing, or the peer has
-    /// answered without reading all of the request; it is let go.
-    fn check_in(self: &Rc<Self>, Lease { connection, slot }: Lease) {
-        if connection.sender.is_ready() {
-            let until = Instant::now() + self.settings.idle_timeout;
-            self.idle.borrow_mut().push(Idle { connection, until });
-            self.reap_later();
+    fn check_in(&self, Lease { mut connection, slot }: Lease, until: Instant) {
+        if connection.line.rest() {
+            self.idle.put(connection, until);
         }
         drop(slot); // last, so that whoever waits for it finds the connection
     }
+}
 
-    /// Closes idle connections as they fall due, as long as there are any.
-    fn reap_later(self: &Rc<Self>) {
-        if self.reaping.replace(true) {
-            return;
-        }
-        let pool = Rc::downgrade(self);
-        spawn_local(async move {
-            while let Some(next) = pool.upgrade().and_then(|pool| pool.reap()) {
-                sleep_until(next).await;
-            }
-        });
+impl UnderWay {
+    /// How it ends, or nothing when that is not by `deadline`.
+    async fn by(&mut self, deadline: Deadline) -> Option<Result<Answer, Fault>> {
+        poll_fn(|cx| match self.poll(cx) {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            Poll::Pending => self.lease.connection.alarm.poll(deadline.instant(), cx).map(|()| None),
+        })
+        .await
     }
 
-    /// Drops what is due or dead; says when to come again.
-    fn reap(&self) -> Option<Instant> {
-        let now = Instant::now();
-        let mut idle = self.idle.borrow_mut();
-        idle.retain(|kept| kept.until > now && !kept.connection.sender.is_closed());
-        let next = idle.first().map(|oldest| oldest.until);
-        self.reaping.set(next.is_some());
-        next
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, Fault>> {
+        self.exchange.poll(&mut self.lease.connection.line, cx)
+    }
+
+    /// Closes the connection; the right to have one and the request that was not sent are left.
+    fn abandon(self) -> (Slot, Segments) {
+        (self.lease.slot, self.exchange.into_body())
     }
 }
 
-fn broken(error: &hyper::Error) -> TransportError {
-    TransportError::Broken(innermost(error))
+impl From<Fault> for TransportError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::TooLarge => Self::TooLarge,
+            broken => Self::Broken(broken.to_string()),
+        }
+    }
 }
 
 #[cfg(test)]
