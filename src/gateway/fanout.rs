@@ -40,31 +40,26 @@ impl Replied {
 }
 
 /// Calls every leg on this thread, at `now`. One leg is awaited in place: no list, no extra wake-ups.
-pub(super) async fn fanout(legs: &[Leg], outgoing: Outgoing, now: Instant) -> Vec<Replied> {
-    let mut calls: Vec<OutgoingLeg> = outgoing.legs;
-    if calls.len() == 1 {
-        return match calls.pop() {
-            Some(call) => vec![one(legs, call, now).await],
-            None => Vec::new(),
-        };
+pub(super) async fn fanout(legs: &[Leg], outgoing: &mut Outgoing, now: Instant) -> Vec<Replied> {
+    match outgoing.legs.as_mut_slice() {
+        [call] => vec![one(legs, call, now).await],
+        calls => join_all(calls.iter_mut().map(|call| one(legs, call, now))).await,
     }
-    join_all(calls.into_iter().map(|call| one(legs, call, now))).await
 }
 
-async fn one(legs: &[Leg], leg: OutgoingLeg, now: Instant) -> Replied {
-    let (ssp, result, called) = (leg.ssp, leg.result, leg.call.is_some());
-    let reply = match (legs.get(leg.ssp), leg.call) {
+async fn one(legs: &[Leg], leg: &mut OutgoingLeg, now: Instant) -> Replied {
+    let reply = match (legs.get(leg.ssp), &mut leg.call) {
         (Some(target), Some(call)) => ask(target, call, now).await,
         // Too little time was left to ask at all.
         _ => SspReply::without_answer(SspOutcome::Limit, Duration::ZERO),
     };
-    Replied { ssp, result, called, reply, verdict: None }
+    Replied { ssp: leg.ssp, result: leg.result, called: leg.call.is_some(), reply, verdict: None }
 }
 
 /// An SSP that was asked is counted, even when the caller goes away before it answers.
-async fn ask(target: &Leg, call: Call, now: Instant) -> SspReply {
+async fn ask(target: &Leg, call: &mut Call, now: Instant) -> SspReply {
     let mut asked = Asked { target, since: now, answered: false };
-    let reply = target.client.bid(&call.headers, call.body, (now, call.deadline)).await;
+    let reply = target.client.bid(&call.headers, &mut call.body, (now, call.deadline)).await;
     asked.answered = true;
     reply
 }

@@ -107,7 +107,7 @@ impl Gateway {
         self.shared.metrics.decided(&admitted, &decision, &outgoing);
         coding::pack(&self.legs, &mut outgoing, &self.deflater);
         let sent = Clock::monotonic();
-        let mut replies = fanout::fanout(&self.legs, outgoing, sent).await;
+        let mut replies = fanout::fanout(&self.legs, &mut outgoing, sent).await;
         let answered = Clock::monotonic();
         let draft = answer::answer(&admitted, &self.legs, &mut replies);
         let story = Story {

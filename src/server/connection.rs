@@ -1,25 +1,27 @@
 //! One caller's connection: HTTP/1.1 on a data-plane thread, watched for slowness, ended gently in a drain.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::{SocketAddr, TcpStream};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::sync::Notify;
 
-use super::drain::Stage;
 use super::http;
 use super::io::{Activity, Watched};
+use super::watch::{Watch, Word};
 use super::worker::Seat;
 use crate::gateway::{Gateway, Peer};
 
-/// Largest request head, bytes.
+/// Largest request head, bytes. At most 100 headers: that is hyper's own limit, which is left alone because any other makes
+/// it fill two tables per request.
 const MAX_HEAD_BYTES: usize = 32 * 1024;
-const MAX_HEADERS: usize = 100;
 
 /// What all connections of a thread share.
 #[derive(Clone)]
@@ -76,7 +78,6 @@ impl Room {
         });
         let connection = http1::Builder::new()
             .header_read_timeout(None)
-            .max_headers(MAX_HEADERS)
             .max_buf_size(MAX_HEAD_BYTES)
             .serve_connection(io, service);
         self.drive(connection, &activity).await;
@@ -84,26 +85,21 @@ impl Room {
 
     async fn drive<C: Connection>(&self, connection: C, activity: &Activity) {
         let mut connection = pin!(connection);
-        let plane = &self.seat().plane;
-        let mut closing = pin!(plane.drain.reached(Stage::Closing));
-        let mut told = false;
-        let look = || activity.next_look(plane.settings.header_timeout, plane.settings.keep_alive);
-        let Some(first) = look() else { return };
-        let mut watchdog = pin!(tokio::time::sleep_until(first.into()));
-        loop {
-            tokio::select! {
-                biased;
-                _ = connection.as_mut() => return,
-                () = &mut closing, if !told => {
-                    told = true;
-                    connection.as_mut().finish();
+        let watch = Watch::default();
+        let _watching = watch.keep(self.clone(), activity.clone());
+        poll_fn(|cx| {
+            loop {
+                if connection.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(());
                 }
-                () = &mut watchdog => match look() {
-                    Some(next) => watchdog.as_mut().reset(next.into()),
-                    None => return, // too slow, or idle for too long: closed without a word
-                },
+                match watch.heed(cx) {
+                    None => return Poll::Pending,
+                    Some(Word::Finish) => connection.as_mut().finish(),
+                    Some(Word::Leave) => return Poll::Ready(()),
+                }
             }
-        }
+        })
+        .await;
     }
 }
 

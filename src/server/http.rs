@@ -37,7 +37,8 @@ async fn route(room: &Room, request: Request<Incoming>, peer: Peer, started: Ins
         },
         (_, "/healthz") => reply::method_not_allowed("GET, HEAD"),
         _ if path == "/v1/identity" || path.starts_with("/v1/identity/") => {
-            identity_api::call(room, request, peer).await
+            // In a box: rare, and larger than the way of an ad request, whose future is moved with each request.
+            Box::pin(identity_api::call(room, request, peer)).await
         }
         _ => reply::no_such_path(),
     }

@@ -11,6 +11,7 @@ mod listener;
 mod metrics;
 mod reply;
 mod trusted;
+mod watch;
 mod worker;
 
 use std::net::SocketAddr;

@@ -77,14 +77,14 @@ impl Client {
         &self.0.metrics
     }
 
-    /// Posts `body` with `headers` and the configured ones, nothing else, and reads the whole answer by `deadline`; asked at
+    /// Posts `body`, which is taken, with `headers` and the configured ones, nothing else, and reads the whole answer by `deadline`; asked at
     /// `now`. Never fails and never outlasts the deadline; dropping the future cancels the request and closes its
     /// connection. A late answer is nobody's any more: it is not counted among the requests in flight, only its connection
     /// is.
     pub async fn bid(
         &self,
         headers: &HeaderMap,
-        body: Segments,
+        body: &mut Segments,
         (now, deadline): (Instant, Deadline),
     ) -> SspReply {
         let exchanged = match self.0.permits.try_take() {

@@ -70,8 +70,8 @@ impl Bench {
 
     /// What the SSP received, and the reply to it, when it answers `answer` on a new connection.
     async fn ask(&self, headers: HeaderMap, answer: &str) -> (Received, SspReply, Connection) {
-        let body = [&b"{\"id\""[..], b":\"1\"}"].into_iter().map(Bytes::from_static).collect();
-        let bid = self.client.bid(&headers, body, (Clock::monotonic(), soon()));
+        let mut body = [&b"{\"id\""[..], b":\"1\"}"].into_iter().map(Bytes::from_static).collect();
+        let bid = self.client.bid(&headers, &mut body, (Clock::monotonic(), soon()));
         let (reply, (received, connection)) = tokio::join!(bid, async {
             let mut connection = self.peer.accept().await;
             (connection.serve(answer).await, connection)
@@ -80,8 +80,8 @@ impl Bench {
     }
 
     async fn bid(&self, deadline: Deadline) -> SspReply {
-        let body = Segments::from(Bytes::from_static(b"{}"));
-        self.client.bid(&HeaderMap::new(), body, (Clock::monotonic(), deadline)).await
+        let mut body = Segments::from(Bytes::from_static(b"{}"));
+        self.client.bid(&HeaderMap::new(), &mut body, (Clock::monotonic(), deadline)).await
     }
 
     fn shows(&self, line: &str) {
@@ -281,7 +281,7 @@ fn every_fault_has_its_outcome() {
 
         let Bench { peer, client, registry } = bench;
         drop(peer);
-        let reply = client.bid(&HeaderMap::new(), Segments::new(), (Clock::monotonic(), soon())).await;
+        let reply = client.bid(&HeaderMap::new(), &mut Segments::new(), (Clock::monotonic(), soon())).await;
         assert_eq!(reply.outcome, SspOutcome::Connect);
         let text = String::from_utf8(registry.text().unwrap()).unwrap();
         assert!(text.contains("uid2gw_ssp_connections{ssp=\"alpha\"} 0\n"), "{text}");

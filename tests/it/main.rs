@@ -7,6 +7,7 @@
 #![expect(clippy::string_slice, reason = "a slice inside a character is a failed test, too")]
 #![expect(clippy::disallowed_methods, reason = "tests measure real time")]
 
+mod answers;
 mod bytes;
 mod cli;
 mod explain;

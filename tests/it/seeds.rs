@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+#[path = "../../fuzz/targets/answer.rs"]
+pub(crate) mod answer;
 #[path = "../../fuzz/targets/cookie.rs"]
 mod cookie;
 #[path = "../../fuzz/targets/envelope.rs"]
@@ -75,4 +77,9 @@ fn tcf_seeds() {
 #[test]
 fn gpp_seeds() {
     replay("gpp", gpp::check);
+}
+
+#[test]
+fn answer_seeds() {
+    replay("answer", answer::check);
 }

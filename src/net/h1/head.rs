@@ -70,25 +70,33 @@ struct Lines {
 impl Lines {
     fn note(&mut self, line: &httparse::Header<'_>, keep: &[HeaderName]) -> Result<(), Fault> {
         let is = |name: &str| line.name.eq_ignore_ascii_case(name);
-        if is("content-length") {
-            if self.length.replace(length(line.value)?).is_some() {
-                return Err(Fault::Invalid("content-length twice"));
+        // By length first: of the few headers that matter nearly all others are told apart by it.
+        match line.name.len() {
+            14 if is("content-length") => {
+                if self.length.replace(length(line.value)?).is_some() {
+                    return Err(Fault::Invalid("content-length twice"));
+                }
             }
-        } else if is("transfer-encoding") {
-            let chunked = line.value.trim_ascii().eq_ignore_ascii_case(b"chunked");
-            if !chunked || std::mem::replace(&mut self.chunked, true) {
-                return Err(Fault::Invalid("a transfer-encoding that is not just chunked"));
+            17 if is("transfer-encoding") => {
+                let chunked = line.value.trim_ascii().eq_ignore_ascii_case(b"chunked");
+                if !chunked || std::mem::replace(&mut self.chunked, true) {
+                    return Err(Fault::Invalid("a transfer-encoding that is not just chunked"));
+                }
             }
-        } else if is("connection") {
-            for option in line.value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
-                self.close |= option.eq_ignore_ascii_case(b"close");
-                self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+            10 if is("connection") => {
+                for option in line.value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+                    self.close |= option.eq_ignore_ascii_case(b"close");
+                    self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+                }
             }
-        } else if let Some(name) = keep.iter().find(|name| is(name.as_str())) {
-            if self.kept.is_empty() {
-                self.kept.reserve(TABLE);
+            _ => {
+                if let Some(name) = keep.iter().find(|name| is(name.as_str())) {
+                    if self.kept.is_empty() {
+                        self.kept.reserve(TABLE);
+                    }
+                    self.kept.append(name, value(line.value)?);
+                }
             }
-            self.kept.append(name, value(line.value)?);
         }
         Ok(())
     }

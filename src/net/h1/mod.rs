@@ -7,19 +7,19 @@
 //!
 //! * [`Template`] renders request heads;
 //! * [`Reader`] makes a response of bytes, however they come: pure, fuzzed, and held against hyper's client;
-//! * [`Line`] and [`Exchange`] join the two over any byte stream.
+//! * [`Line`] joins the two over any byte stream.
 //!
 //! Framing is read strictly (RFC 9112 §6.3, §7.1): what two readers could understand differently is refused, because the
 //! next response on the connection would be taken for somebody else's.
 
 mod chunks;
-mod exchange;
 mod head;
+mod line;
 mod reader;
 mod template;
 
-pub use exchange::{Exchange, Line};
 pub use head::MAX_HEAD_BYTES;
+pub use line::Line;
 pub use reader::{Answer, Limits, Progress, Reader};
 pub use template::Template;
 
@@ -50,6 +50,3 @@ impl From<io::Error> for Fault {
         Self::Io(error.kind())
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -26,13 +26,13 @@ pub(super) struct Idle {
 
 #[derive(Debug)]
 struct Kept {
-    connection: Connection,
+    connection: Box<Connection>,
     until: Instant,
 }
 
 impl Idle {
     /// The newest that is not past its time at `now`.
-    pub(super) fn take(&self, now: Instant) -> Option<Connection> {
+    pub(super) fn take(&self, now: Instant) -> Option<Box<Connection>> {
         let mut kept = self.kept.borrow_mut();
         while let Some(Kept { connection, until }) = kept.pop() {
             if until > now {
@@ -43,7 +43,7 @@ impl Idle {
     }
 
     /// Keeps a connection until then, unless it is closed already.
-    pub(super) fn put(self: &Rc<Self>, mut connection: Connection, until: Instant) {
+    pub(super) fn put(self: &Rc<Self>, mut connection: Box<Connection>, until: Instant) {
         let mut keeper = self.keeper.borrow_mut();
         let waker = keeper.get_or_insert_with(|| {
             spawn_local(keep(Rc::downgrade(self)));

@@ -18,7 +18,7 @@ mod slots;
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -34,7 +34,7 @@ use self::slots::{Slot, Slots};
 use super::alarm::Alarm;
 use super::body::Segments;
 use super::dial::{Dialer, Origin, Stream};
-use super::h1::{Answer, Exchange, Fault, Limits, Line, Template};
+use super::h1::{Answer, Fault, Limits, Line, Template};
 use super::transport::TransportError;
 use crate::time::{Clock, Deadline};
 
@@ -76,8 +76,8 @@ pub enum PoolError {
 pub struct Call<'a> {
     /// Besides those of the template.
     pub headers: &'a HeaderMap,
-    /// Sent with its length.
-    pub body: Segments,
+    /// Sent with its length. Taken when it is on a connection.
+    pub body: &'a mut Segments,
     /// The present time.
     pub now: Instant,
     /// When the last byte of the response must be there.
@@ -100,28 +100,19 @@ struct Shared {
     open: IntGauge,
 }
 
-/// An open connection; dropping it closes the socket, whatever is under way. In a box, because it changes hands.
+/// An open connection; dropping it closes the socket, whatever is under way.
 #[derive(Debug)]
 struct Connection {
-    line: Box<Line<Stream>>,
+    line: Line<Stream>,
     alarm: Alarm,
     _counted: Counted,
 }
 
-/// A connection together with the right to use it.
+/// A connection together with the right to use it. The box is what changes hands.
 #[derive(Debug)]
 struct Lease {
-    connection: Connection,
+    connection: Box<Connection>,
     slot: Slot,
-}
-
-/// A request on its connection.
-#[derive(Debug)]
-struct UnderWay {
-    lease: Lease,
-    exchange: Exchange,
-    /// Kept until then, if it ends well.
-    until: Instant,
 }
 
 /// One in the gauge of open connections.
@@ -168,51 +159,52 @@ impl Pool {
         if deadline.instant() <= now {
             return Err(TransportError::Timeout.into());
         }
+        // What takes a while anyway is in a box, so that the usual way is short: the whole call moves with its caller.
         let mut slot = match self.0.slots.take() {
             Some(slot) => slot,
-            None => {
-                timeout_at(deadline.instant().into(), self.0.slot()).await.map_err(|_| PoolError::Limit)?
-            }
+            None => Box::pin(timeout_at(deadline.instant().into(), self.0.slot()))
+                .await
+                .map_err(|_| PoolError::Limit)?,
         };
-        let mut unsent = body;
         while let Some(connection) = self.0.idle.take(now) {
-            let mut under_way = self.0.begin(Lease { connection, slot }, (headers, unsent), now);
-            match under_way.by(deadline).await {
-                Some(Err(Fault::Unsent)) => (slot, unsent) = under_way.abandon(),
-                done => return self.settle(under_way, done),
+            let mut lease = Lease { connection, slot };
+            lease.connection.line.begin(&self.0.settings.template, headers, body);
+            match lease.by(deadline).await {
+                Some(Err(Fault::Unsent)) => (slot, *body) = lease.abandon(),
+                done => return self.settle(lease, done, self.0.until(now)),
             }
         }
-        let dialled = timeout_at(deadline.instant().into(), self.dial(slot)).await;
-        let lease = dialled.unwrap_or(Err(TransportError::Timeout))?;
-        let mut under_way = self.0.begin(lease, (headers, unsent), now);
-        let done = under_way.by(deadline).await;
-        self.settle(under_way, done)
+        let dialled = Box::pin(timeout_at(deadline.instant().into(), self.dial(slot))).await;
+        let mut lease = dialled.unwrap_or(Err(TransportError::Timeout))?;
+        lease.connection.line.begin(&self.0.settings.template, headers, body);
+        let done = lease.by(deadline).await;
+        self.settle(lease, done, self.0.until(now))
     }
 
-    /// `done`: how it ended, or nothing when its time was over first.
+    /// `done`: how it ended, or nothing when its time was over first. `until`: how long its connection is kept.
     fn settle(
         &self,
-        under_way: UnderWay,
+        lease: Lease,
         done: Option<Result<Answer, Fault>>,
+        until: Instant,
     ) -> Result<Response<Bytes>, PoolError> {
         match done {
-            Some(Ok(answer)) => Ok(self.0.complete(under_way, answer)),
+            Some(Ok(answer)) => Ok(self.0.complete(lease, answer, until)),
             Some(Err(fault)) => Err(TransportError::from(fault).into()),
             None => {
                 if self.0.may_drain() {
-                    self.drain(under_way);
+                    self.drain(lease);
                 }
                 Err(TransportError::Timeout.into())
             }
         }
     }
 
-    fn drain(&self, mut late: UnderWay) {
+    fn drain(&self, mut late: Lease) {
         let pool = Rc::clone(&self.0);
         self.0.drains.begin(self.0.settings.late, async move {
-            if let Ok(answer) = poll_fn(|cx| late.poll(cx)).await {
-                late.until = pool.until(Clock::monotonic());
-                drop(pool.complete(late, answer));
+            if let Ok(answer) = poll_fn(|cx| late.connection.line.poll(cx)).await {
+                drop(pool.complete(late, answer, pool.until(Clock::monotonic())));
             }
         });
     }
@@ -247,27 +239,21 @@ impl Shared {
         !self.settings.late.is_zero() && self.waiting.get() == 0
     }
 
-    async fn connect(&self) -> Result<Connection, TransportError> {
+    async fn connect(&self) -> Result<Box<Connection>, TransportError> {
         let stream =
             self.dialer.dial(self.settings.connect_timeout).await.map_err(TransportError::Connect)?;
-        let line = Box::new(Line::new(stream));
-        Ok(Connection { line, alarm: Alarm::default(), _counted: Counted::new(&self.open) })
-    }
-
-    fn begin(&self, mut lease: Lease, (headers, body): (&HeaderMap, Segments), now: Instant) -> UnderWay {
         let limits = Limits { body: self.settings.max_response_bytes, keep: self.settings.keep };
-        let head = (&self.settings.template, headers);
-        let exchange = Exchange::begin(&mut lease.connection.line, head, body, limits);
-        UnderWay { lease, exchange, until: self.until(now) }
+        let line = Line::new(stream, limits);
+        Ok(Box::new(Connection { line, alarm: Alarm::default(), _counted: Counted::new(&self.open) }))
     }
 
     fn until(&self, now: Instant) -> Instant {
         now + self.settings.idle_timeout
     }
 
-    fn complete(&self, under_way: UnderWay, answer: Answer) -> Response<Bytes> {
+    fn complete(&self, lease: Lease, answer: Answer, until: Instant) -> Response<Bytes> {
         if answer.reusable {
-            self.check_in(under_way.lease, under_way.until);
+            self.check_in(lease, until);
         }
         answer.response
     }
@@ -280,23 +266,21 @@ impl Shared {
     }
 }
 
-impl UnderWay {
-    /// How it ends, or nothing when that is not by `deadline`.
+impl Lease {
+    /// How the exchange ends, or nothing when that is not by `deadline`.
     async fn by(&mut self, deadline: Deadline) -> Option<Result<Answer, Fault>> {
-        poll_fn(|cx| match self.poll(cx) {
+        let Connection { line, alarm, .. } = &mut *self.connection;
+        poll_fn(|cx| match line.poll(cx) {
             Poll::Ready(done) => Poll::Ready(Some(done)),
-            Poll::Pending => self.lease.connection.alarm.poll(deadline.instant(), cx).map(|()| None),
+            Poll::Pending => alarm.poll(deadline.instant(), cx).map(|()| None),
         })
         .await
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, Fault>> {
-        self.exchange.poll(&mut self.lease.connection.line, cx)
-    }
-
     /// Closes the connection; the right to have one and the request that was not sent are left.
-    fn abandon(self) -> (Slot, Segments) {
-        (self.lease.slot, self.exchange.into_body())
+    fn abandon(mut self) -> (Slot, Segments) {
+        let body = self.connection.line.take_body();
+        (self.slot, body)
     }
 }
 

@@ -49,9 +49,11 @@ impl Bench {
         self.send(Bytes::from_static(body.as_bytes()).into(), deadline).await
     }
 
-    async fn send(&self, body: Segments, deadline: Deadline) -> Result<Response<Bytes>, PoolError> {
+    async fn send(&self, mut body: Segments, deadline: Deadline) -> Result<Response<Bytes>, PoolError> {
         let headers = HeaderMap::new();
-        self.pool.exchange(Call { headers: &headers, body, now: Clock::monotonic(), deadline }).await
+        self.pool
+            .exchange(Call { headers: &headers, body: &mut body, now: Clock::monotonic(), deadline })
+            .await
     }
 
     /// One exchange on a new connection, which is handed back open.
@@ -389,8 +391,8 @@ fn nobody_listening_is_a_failure_to_connect() {
     peer::local(async {
         let Bench { peer, pool, open } = Bench::new(1).await;
         drop(peer);
-        let (headers, body) = (HeaderMap::new(), Segments::new());
-        let call = Call { headers: &headers, body, now: Clock::monotonic(), deadline: soon() };
+        let (headers, mut body) = (HeaderMap::new(), Segments::new());
+        let call = Call { headers: &headers, body: &mut body, now: Clock::monotonic(), deadline: soon() };
         let done = pool.exchange(call).await;
         assert!(matches!(failed(&done), TransportError::Connect(_)), "{done:?}");
         assert_eq!((open.get(), pool.0.slots.free()), (0, 1));
@@ -411,7 +413,9 @@ fn what_finds_its_connection_closed_goes_to_the_next_one_unsent() {
             }
             bench.pool.0.idle.unwatched();
             let until = Clock::monotonic() + Duration::from_secs(20);
-            ours.into_iter().for_each(|connection| bench.pool.0.idle.put(connection, until));
+            for connection in ours {
+                bench.pool.0.idle.put(connection, until);
+            }
             let mut good = peers.remove(0);
             for mut bad in peers {
                 bad.write(word).await;

@@ -1,15 +1,15 @@
-//! One request and its response over a byte stream, driven by whoever wants the response.
+//! A connection: one request and its response after the other over a byte stream, driven by whoever wants the response.
 
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 
 use super::{Answer, Fault, Limits, Progress, Reader, Template};
 use crate::net::body::Segments;
-use http::HeaderMap;
 
 /// Room for one read: more than nearly every bid response, head included.
 const READ_BYTES: usize = 8 * 1024;
@@ -20,18 +20,37 @@ const KEPT_BYTES: usize = 64 * 1024;
 /// Pieces handed to one write.
 const MAX_PIECES: usize = 16;
 
-/// A connection between exchanges, with the buffers that it keeps.
+/// A connection with the buffers that it keeps, and the exchange that is under way on it. Large, so to be put in a box.
 #[derive(Debug)]
 pub struct Line<S> {
     stream: S,
     inbox: BytesMut,
+    /// The head of the request.
     outbox: Vec<u8>,
+    body: Segments,
+    /// Bytes of head and body that were written.
+    sent: usize,
+    flushed: bool,
+    /// What is to be read at once, at least.
+    room: usize,
+    limits: Limits,
+    reader: Reader,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
     /// Over a stream on which nothing was said yet.
-    pub fn new(stream: S) -> Self {
-        Self { stream, inbox: BytesMut::new(), outbox: Vec::new() }
+    pub fn new(stream: S, limits: Limits) -> Self {
+        Self {
+            stream,
+            inbox: BytesMut::new(),
+            outbox: Vec::new(),
+            body: Segments::new(),
+            sent: 0,
+            flushed: false,
+            room: MIN_READ_BYTES,
+            limits,
+            reader: Reader::new(limits),
+        }
     }
 
     /// Whether it is as its last exchange left it: open, and nothing came that nobody asked for. If so, the task of `cx`
@@ -42,72 +61,45 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
         self.read(cx, MIN_READ_BYTES).is_pending()
     }
 
-    /// Readies the buffers for the next exchange. `false` when they are not as an orderly answer leaves them.
+    /// Begins an exchange: takes the body and renders the head. Nothing is sent before the first poll.
+    pub fn begin(&mut self, template: &Template, headers: &HeaderMap, body: &mut Segments) {
+        self.body = std::mem::take(body);
+        template.render(headers, self.body.len(), &mut self.outbox);
+        (self.sent, self.flushed, self.room) = (0, false, MIN_READ_BYTES);
+        self.reader = Reader::new(self.limits);
+    }
+
+    /// The body of a request of which nothing was sent.
+    pub fn take_body(&mut self) -> Segments {
+        std::mem::take(&mut self.body)
+    }
+
+    /// Readies it for the next exchange. `false` when it is not as an orderly answer leaves it.
     pub fn rest(&mut self) -> bool {
+        self.body = Segments::new();
         if self.inbox.capacity() > KEPT_BYTES {
             self.inbox = BytesMut::new();
         }
         self.inbox.is_empty()
     }
 
-    /// How many bytes came; 0 at the end. `room`: how many are wanted at least.
-    fn read(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<usize>> {
-        if self.inbox.capacity() - self.inbox.len() < room {
-            self.inbox.reserve(room.max(READ_BYTES));
-        }
-        pin!(self.stream.read_buf(&mut self.inbox)).poll(cx)
-    }
-}
-
-/// A request under way on a [`Line`].
-#[derive(Debug)]
-pub struct Exchange {
-    body: Segments,
-    /// Bytes of head and body that were written.
-    sent: usize,
-    flushed: bool,
-    /// What the answer wants to be read at once, at least.
-    room: usize,
-    reader: Reader,
-}
-
-impl Exchange {
-    /// Renders the head; nothing is sent before the first poll.
-    pub fn begin<S>(
-        line: &mut Line<S>,
-        (template, headers): (&Template, &HeaderMap),
-        body: Segments,
-        limits: Limits,
-    ) -> Self {
-        template.render(headers, body.len(), &mut line.outbox);
-        Self { body, sent: 0, flushed: false, room: MIN_READ_BYTES, reader: Reader::new(limits) }
-    }
-
-    /// Gives back the body of a request that was not sent.
-    pub fn into_body(self) -> Segments {
-        self.body
-    }
-
-    /// Writes and reads as far as the connection goes. To be polled on the same line until ready.
+    /// Writes and reads as far as the stream goes. To be polled until ready.
     ///
     /// The request is held back, as [`Fault::Unsent`], where the line is not quiet before the first byte. An answer that
     /// comes before all of the request was taken counts, but its connection is spent.
-    pub fn poll<S>(&mut self, line: &mut Line<S>, cx: &mut Context<'_>) -> Poll<Result<Answer, Fault>>
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, Fault>> {
         if self.sent == 0 {
-            if !line.is_quiet(cx) {
+            if !self.is_quiet(cx) {
                 return Poll::Ready(Err(Fault::Unsent));
             }
             // It was quiet just now, and the task has left word with it: no need to look again.
-            return match self.send(line, cx) {
+            return match self.send(cx) {
                 Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
                 Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
             };
         }
-        let written = if self.flushed { Poll::Ready(Ok(())) } else { self.send(line, cx) };
-        match (self.receive(line, cx), written) {
+        let written = if self.flushed { Poll::Ready(Ok(())) } else { self.send(cx) };
+        match (self.receive(cx), written) {
             (Poll::Ready(Ok(answer)), Poll::Ready(Ok(()))) => Poll::Ready(Ok(answer)),
             (Poll::Ready(Ok(answer)), _) => Poll::Ready(Ok(Answer { reusable: false, ..answer })),
             (Poll::Pending, Poll::Ready(Err(error))) => Poll::Ready(Err(error.into())),
@@ -116,33 +108,27 @@ impl Exchange {
     }
 
     /// Ready when everything is on its way.
-    fn send<S>(&mut self, line: &mut Line<S>, cx: &mut Context<'_>) -> Poll<io::Result<()>>
-    where
-        S: AsyncWrite + Unpin,
-    {
-        let length = line.outbox.len() + self.body.len();
+    fn send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let length = self.outbox.len() + self.body.len();
         while self.sent < length {
             let mut slices = [IoSlice::new(&[]); MAX_PIECES];
-            let used = unsent(&line.outbox, self.body.pieces(), self.sent, &mut slices);
-            let stream = Pin::new(&mut line.stream);
+            let used = unsent(&self.outbox, self.body.pieces(), self.sent, &mut slices);
+            let stream = Pin::new(&mut self.stream);
             match ready!(stream.poll_write_vectored(cx, slices.get(..used).unwrap_or_default()))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 written => self.sent += written,
             }
         }
-        ready!(Pin::new(&mut line.stream).poll_flush(cx))?;
+        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
         self.flushed = true;
         Poll::Ready(Ok(()))
     }
 
-    fn receive<S>(&mut self, line: &mut Line<S>, cx: &mut Context<'_>) -> Poll<Result<Answer, Fault>>
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
+    fn receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, Fault>> {
         loop {
-            let progress = match ready!(line.read(cx, self.room))? {
-                0 => self.reader.end(&mut line.inbox)?,
-                _ => self.reader.advance(&mut line.inbox)?,
+            let progress = match ready!(self.read(cx, self.room))? {
+                0 => self.reader.end(&mut self.inbox)?,
+                _ => self.reader.advance(&mut self.inbox)?,
             };
             match progress {
                 Progress::Done(answer) => return Poll::Ready(Ok(answer)),
@@ -150,6 +136,14 @@ impl Exchange {
                 Progress::More(bytes) => self.room = MIN_READ_BYTES.max(bytes.saturating_add(1)),
             }
         }
+    }
+
+    /// How many bytes came; 0 at the end. `room`: how many are wanted at least.
+    fn read(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<usize>> {
+        if self.inbox.capacity() - self.inbox.len() < room {
+            self.inbox.reserve(room.max(READ_BYTES));
+        }
+        pin!(self.stream.read_buf(&mut self.inbox)).poll(cx)
     }
 }
 
@@ -169,3 +163,6 @@ fn unsent<'a>(head: &'a [u8], body: &'a [Bytes], sent: usize, slices: &mut [IoSl
     }
     used
 }
+
+#[cfg(test)]
+mod tests;
