@@ -48,7 +48,7 @@ pub(crate) fn read(pieces: &[&[u8]], limit: usize) -> Result<(Answer, usize), Fa
     let mut pieces = pieces.iter();
     loop {
         let progress = match pieces.next() {
-            Some(piece) if piece.is_empty() => continue,
+            Some([]) => continue,
             Some(piece) => {
                 buffer.extend_from_slice(piece);
                 reader.advance(&mut buffer)?

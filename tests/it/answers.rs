@@ -41,7 +41,7 @@ fn hypers(sent: &[u8]) -> Option<(u16, Bytes)> {
         };
         tokio::select! {
             (answered, _far) = async { tokio::join!(exchange, peer) } => answered,
-            _ = async { drop(connection.await); std::future::pending::<()>().await } => None,
+            () = async { drop(connection.await); std::future::pending::<()>().await } => None,
         }
     })
 }
