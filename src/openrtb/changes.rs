@@ -1,6 +1,6 @@
 //! Changes to a text: ranges of bytes and what stands there instead. Composing them keeps the JSON valid.
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 use super::request::Container;
 use super::text::{Span, offset};
@@ -17,8 +17,8 @@ pub(super) struct Change {
 pub(super) struct Changes(Vec<Change>);
 
 impl Changes {
-    pub(super) fn replace(&mut self, span: Span, with: String) {
-        self.0.push(Change { span, with: Bytes::from(with) });
+    pub(super) fn replace(&mut self, span: Span, with: impl Into<Bytes>) {
+        self.0.push(Change { span, with: with.into() });
     }
 
     /// Removes items (members or elements) of one container, together with the commas that go with them. `doomed`
@@ -35,18 +35,23 @@ impl Changes {
     }
 
     /// Appends items (already joined by commas) to a container of which `survivors` items stay.
-    pub(super) fn append(
+    pub(super) fn append(&mut self, text: &[u8], container: Container, survivors: u32, items: &str) {
+        self.append_led(text, container, survivors, [",", items].concat());
+    }
+
+    /// As [`Self::append`], of items that are led by a comma; it is left out where nothing stands before them.
+    pub(super) fn append_led(
         &mut self,
         text: &[u8],
         container: Container,
         survivors: u32,
-        items: impl Into<String>,
+        items: impl Into<Bytes>,
     ) {
         let close = container.span.end.saturating_sub(1);
         let at = offset(space_before(text, close as usize));
         let mut items = items.into();
-        if survivors > 0 {
-            items.insert(0, ',');
+        if survivors == 0 && !items.is_empty() {
+            items.advance(1);
         }
         self.replace(Span { start: at, end: at }, items);
     }

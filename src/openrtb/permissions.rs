@@ -81,7 +81,7 @@ pub enum Forbidden<'a> {
 impl BidRequest {
     /// Its EID permissions, if it has any. At most [`Limits::max_eids`] entries are read, and 16 times as many names.
     pub fn eid_permissions(&self, ours: Option<Ours<'_>>) -> Option<EidPermissions<'_>> {
-        let value = self.layout.eid_permissions.filter(|value| value.kind != Kind::Null)?;
+        let value = self.found.layout.eid_permissions.filter(|value| value.kind != Kind::Null)?;
         let mut reader = Reader { terms: Terms::new(), nth: HashMap::new(), rules: Vec::new() };
         let understood = reader.read(value.span.of(self.body()), self.limits).unwrap_or(false);
         let Reader { terms, rules, .. } = reader;

@@ -93,13 +93,13 @@ proptest! {
     ) {
         let request = parse(&text);
         let is_list = |member: Option<super::request::Member>| member.is_some_and(|m| m.kind == Kind::Array);
-        let lists = [request.layout.user_eids, request.layout.ext_eids].map(is_list);
+        let lists = [request.found.layout.user_eids, request.found.layout.ext_eids].map(is_list);
         let moves = match dialect {
             Dialect::V25 => lists[0],
             Dialect::V26 => lists[1],
             Dialect::Both | Dialect::AsReceived => lists == [true, true],
         };
-        let hints = request.layout.ext_uid2.or(request.layout.ext_publisher_user_id);
+        let hints = request.found.layout.ext_uid2.or(request.found.layout.ext_publisher_user_id);
         prop_assume!(!moves && hints.is_none());
         let out = edited(&text, &adding(dialect), None);
         let eid = r#"{"source":"uidapi.com","uids":[{"id":"NewToken+/=","atype":3}]}"#;
@@ -124,7 +124,7 @@ proptest! {
     #[test]
     fn a_rewritten_tmax_changes_nothing_else(text in bid_request(EXOTIC, OTHERS), tmax in 0_u64..5000) {
         let request = parse(&text);
-        prop_assume!(request.layout.ext_uid2.or(request.layout.ext_publisher_user_id).is_none());
+        prop_assume!(request.found.layout.ext_uid2.or(request.found.layout.ext_publisher_user_id).is_none());
         let edit = Edit { add: None, ..adding(Dialect::V26) };
         prop_assert!(plan(&request, &edit).is_noop());
         let out = edited(&text, &edit, Some(tmax));

@@ -135,7 +135,7 @@ pub struct Found {
 /// cent sign or an escape under `user`, or a name that hashes go by beside something of a hash's length, every string is
 /// looked at, and those with escapes or per cent encoding are decoded.
 pub fn inspect(request: &BidRequest, watch: &Watch<'_>) -> Option<Found> {
-    let user = request.layout.user?;
+    let user = request.found.layout.user?;
     let text: &[u8] = request.body();
     let look = watch.dii && (!watch.own.is_empty() || sieve::suspicious(user.value.of(text)));
     if !look && !may_hold_raw(request, watch) {
@@ -195,7 +195,7 @@ impl BidRequest {
     /// `phone_hash`, and whatever else is there.
     pub fn dii_hints(&self) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {
         let mut hints = Vec::new();
-        let Some(member) = self.layout.ext_uid2.filter(|member| member.kind == Kind::Object) else {
+        let Some(member) = self.found.layout.ext_uid2.filter(|member| member.kind == Kind::Object) else {
             return hints;
         };
         let body: &[u8] = self.body();

@@ -17,16 +17,13 @@ use super::text::{Span, Text};
 #[derive(Clone)]
 pub struct BidRequest {
     pub(super) body: Bytes,
-    pub(super) layout: Layout,
-    names: Names,
-    signals: RawSignals,
-    eids: EidLists,
-    wrong_type: Option<&'static str>,
+    /// Boxed: a request is handed on from stage to stage, and this is most of a kilobyte.
+    pub(super) found: Box<Found>,
     pub(super) limits: Limits,
 }
 
 /// Everything a scan finds.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Found {
     pub layout: Layout,
     pub names: Names,
@@ -120,10 +117,9 @@ pub(super) struct Names {
 impl BidRequest {
     /// Checks the whole text and finds what we read. An error means HTTP 400.
     pub fn parse(body: Bytes, limits: &Limits) -> Result<Self, ScanError> {
-        let mut found = Found::default();
+        let mut found = Box::<Found>::default();
         read::request(&body, *limits, &mut found)?;
-        let Found { layout, names, signals, eids, wrong_type } = found;
-        Ok(Self { body, layout, names, signals, eids, wrong_type, limits: *limits })
+        Ok(Self { body, found, limits: *limits })
     }
 
     /// The body as it came.
@@ -137,102 +133,102 @@ impl BidRequest {
 
     /// `id`.
     pub fn id(&self) -> Cow<'_, str> {
-        self.text(self.names.id).unwrap_or_default()
+        self.text(self.found.names.id).unwrap_or_default()
     }
 
     /// `id` as it stands in the body, with its quotes.
     pub fn id_raw(&self) -> &[u8] {
-        self.names.id.map(|id| id.quoted(&self.body)).unwrap_or_default()
+        self.found.names.id.map(|id| id.quoted(&self.body)).unwrap_or_default()
     }
 
     /// The ids of `imp`; an imp without a string id gives none.
     pub fn imp_ids(&self) -> Vec<Cow<'_, str>> {
-        self.names.imp_ids.iter().map(|id| id.decode(&self.body)).collect()
+        self.found.names.imp_ids.iter().map(|id| id.decode(&self.body)).collect()
     }
 
     /// `tmax` in milliseconds.
     pub fn tmax(&self) -> Option<u64> {
-        self.layout.tmax.map(|tmax| tmax.millis)
+        self.found.layout.tmax.map(|tmax| tmax.millis)
     }
 
     /// The first string of `cur`.
     pub fn first_cur(&self) -> Option<Cow<'_, str>> {
-        self.text(self.names.cur)
+        self.text(self.found.names.cur)
     }
 
     /// `test` is set: a non-billable auction.
     pub fn test(&self) -> bool {
-        self.names.test
+        self.found.names.test
     }
 
     /// The first of `site.publisher.id`, `app.publisher.id`, `dooh.publisher.id`.
     pub fn publisher_id(&self) -> Option<Cow<'_, str>> {
-        self.text(self.names.publishers.into_iter().flatten().next())
+        self.text(self.found.names.publishers.into_iter().flatten().next())
     }
 
     /// `site.domain`.
     pub fn site_domain(&self) -> Option<Cow<'_, str>> {
-        self.text(self.names.domain)
+        self.text(self.found.names.domain)
     }
 
     /// `app.bundle`.
     pub fn app_bundle(&self) -> Option<Cow<'_, str>> {
-        self.text(self.names.bundle)
+        self.text(self.found.names.bundle)
     }
 
     /// `user.id`: a string, or a number as it is written.
     pub fn user_id(&self) -> Option<Cow<'_, str>> {
-        self.text(self.names.user_id)
+        self.text(self.found.names.user_id)
     }
 
     /// The hint `user.ext.publisher_user_id`: a string, or a number as it is written.
     pub fn publisher_user_id(&self) -> Option<Cow<'_, str>> {
-        self.text(self.names.publisher_user_id)
+        self.text(self.found.names.publisher_user_id)
     }
 
     /// The privacy signals as stated.
     pub fn signals(&self) -> &RawSignals {
-        &self.signals
+        &self.found.signals
     }
 
     /// TC strings: `user.consent`, `user.ext.consent`.
     pub fn consents(&self) -> [Option<Cow<'_, str>>; 2] {
-        self.signals.consent.map(|text| self.text(text))
+        self.found.signals.consent.map(|text| self.text(text))
     }
 
     /// `regs.us_privacy`, `regs.ext.us_privacy`.
     pub fn us_privacies(&self) -> [Option<Cow<'_, str>>; 2] {
-        self.signals.us_privacy.map(|text| self.text(text))
+        self.found.signals.us_privacy.map(|text| self.text(text))
     }
 
     /// `regs.gpp`, `regs.ext.gpp`.
     pub fn gpps(&self) -> [Option<Cow<'_, str>>; 2] {
-        self.signals.gpp.map(|text| self.text(text))
+        self.found.signals.gpp.map(|text| self.text(text))
     }
 
     /// `device.geo.country`, `user.geo.country`.
     pub fn countries(&self) -> [Option<Cow<'_, str>>; 2] {
-        self.signals.countries.map(|text| self.text(text))
+        self.found.signals.countries.map(|text| self.text(text))
     }
 
     /// The EIDs of both places.
     pub fn eids(&self) -> Eids<'_> {
-        Eids { body: &self.body, lists: &self.eids }
+        Eids { body: &self.body, lists: &self.found.eids }
     }
 
     /// The first of `user`, `user.ext`, their `eids`, `regs`, `regs.ext` and `device` that is there, but of a wrong
     /// type; an `eids` with more entries than [`Limits::max_eids`] counts as one. To such a request nothing is added.
     pub fn wrong_type(&self) -> Option<&'static str> {
-        self.wrong_type
+        self.found.wrong_type
     }
 
     /// Takes over what another version of the same request had against it.
     pub(super) fn inherit(&mut self, from: &Self) {
-        self.wrong_type = from.wrong_type.or(self.wrong_type);
+        self.found.wrong_type = from.found.wrong_type.or(self.found.wrong_type);
         let gone = |mine: [Option<Text>; 2], theirs: [Option<Text>; 2]| {
             mine.map(|text| text.is_some()) != theirs.map(|text| text.is_some())
         };
-        let (mine, theirs) = (&mut self.signals, &from.signals);
+        let (mine, theirs) = (&mut self.found.signals, &from.found.signals);
         mine.malformed |=
             theirs.malformed || gone(mine.consent, theirs.consent) || gone(mine.countries, theirs.countries);
     }

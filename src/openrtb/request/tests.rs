@@ -98,7 +98,7 @@ fn strings_are_decoded_when_asked_for() {
         parse(r#"{"id":"r","imp":[{}],"user":{"id": 123 ,"ext":{"publisher_user_id":-1.50e3}}}"#).unwrap();
     assert_eq!(numbered.user_id().unwrap(), "123");
     assert_eq!(numbered.publisher_user_id().unwrap(), "-1.50e3", "as it is written");
-    assert_eq!(request.layout.ext_uid2.unwrap().value.of(request.body()), br#"{"a":1}"#);
+    assert_eq!(request.found.layout.ext_uid2.unwrap().value.of(request.body()), br#"{"a":1}"#);
     assert!(!request.signals().is_app);
 }
 

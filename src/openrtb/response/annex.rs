@@ -20,7 +20,7 @@ pub fn with_ext_member(body: &[u8], (name, value): (&'static str, &str)) -> Opti
     match place {
         Place::Object(ext) => changes.append(body, ext, ext.items, &member),
         Place::Null(null) => changes.replace(null, format!("{{{member}}}")),
-        Place::Nowhere(root) => changes.append(body, root, root.items, format!("\"ext\":{{{member}}}")),
+        Place::Nowhere(root) => changes.append(body, root, root.items, &format!("\"ext\":{{{member}}}")),
     }
     let [Change { span, with }] = changes.as_slice() else { return None };
     let (before, after) = (body.get(..span.start as usize)?, body.get(span.end as usize..)?);

@@ -38,7 +38,7 @@ impl RtiPartner<'_> {
 /// Writes the new entry. `provenance`: whether `inserter` and `mm` are written.
 pub(super) fn push_ours(out: &mut String, add: &NewEid<'_>, provenance: bool) {
     let partner = |place| add.rti_partner.filter(|rti| rti.place == place).map(|rti| rti.quoted());
-    out.reserve(add.id.len() + add.source.len() + 128);
+    out.reserve(room(add));
     out.push_str(r#"{"source":"#);
     push_json_string(out, add.source);
     out.push_str(r#","uids":[{"id":"#);
@@ -60,6 +60,11 @@ pub(super) fn push_ours(out: &mut String, add: &NewEid<'_>, provenance: bool) {
         out.extend([r#","ext":{"rtiPartner":"#, &value, "}"]);
     }
     out.push('}');
+}
+
+/// Bytes that a new entry takes, brackets around it included.
+pub(super) fn room(add: &NewEid<'_>) -> usize {
+    add.id.len() + add.source.len() + add.inserter.map_or(0, str::len) + 128
 }
 
 /// Puts the new id over the only id of an entry, and `rtiPartner` where it belongs; everything else of the entry stays.

@@ -12,7 +12,7 @@ const MEMBER: &str = r#""gpc":"1""#;
 /// Writes it, making `regs` and `ext` where they are absent or null. To a request with a member of a wrong type nothing is
 /// added.
 pub(super) fn fill(request: &BidRequest, changes: &mut Changes) {
-    let (body, regs, root) = (request.body(), &request.layout.regs, request.layout.root);
+    let (body, regs, root) = (request.body(), &request.found.layout.regs, request.found.layout.root);
     if request.wrong_type().is_some() || regs.gpc.is_some_and(|gpc| gpc.kind != Kind::Null) {
         return;
     }
@@ -24,11 +24,11 @@ pub(super) fn fill(request: &BidRequest, changes: &mut Changes) {
     } else if let Some(null) = null(regs.ext) {
         changes.replace(null, format!("{{{MEMBER}}}"));
     } else if let Some(object) = regs.object {
-        changes.append(body, object, object.items, format!(r#""ext":{{{MEMBER}}}"#));
+        changes.append(body, object, object.items, &format!(r#""ext":{{{MEMBER}}}"#));
     } else if let Some(null) = null(regs.member) {
         changes.replace(null, format!(r#"{{"ext":{{{MEMBER}}}}}"#));
     } else {
-        changes.append(body, root, root.items, format!(r#""regs":{{"ext":{{{MEMBER}}}}}"#));
+        changes.append(body, root, root.items, &format!(r#""regs":{{"ext":{{{MEMBER}}}}}"#));
     }
 }
 

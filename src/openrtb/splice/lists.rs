@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::hash::RandomState;
 
+use bytes::Bytes;
 use smallvec::{SmallVec, smallvec};
 
 use super::super::changes::Changes;
@@ -27,7 +28,30 @@ pub(super) enum Fate {
     /// Its entries change in place.
     Entries(Changes),
     /// This array is its value, whether the member is there or not.
-    Value(String),
+    Value(Written),
+}
+
+/// A list as it is written, with what comes before it in an object that has other members: made once, cut to where it
+/// goes.
+pub(super) struct Written(String);
+
+const LEAD: &str = r#","eids":"#;
+
+impl Written {
+    /// `,"eids":[…]`.
+    pub(super) fn into_member(self) -> Bytes {
+        self.0.into()
+    }
+
+    /// The list alone.
+    pub(super) fn into_value(self) -> Bytes {
+        Bytes::from(self.0).slice(LEAD.len()..)
+    }
+
+    /// The list alone.
+    pub(super) fn value(&self) -> &str {
+        self.0.get(LEAD.len()..).unwrap_or_default()
+    }
 }
 
 /// Decides for both.
@@ -247,7 +271,13 @@ impl<'a> Lists<'a> {
         let array = self.member(place).filter(|member| member.kind == Kind::Array);
         match array.filter(|_| comes_first(place, items)) {
             Some(array) => Fate::Entries(self.in_place(place, array, items)),
-            None => Fate::Value(["[", &self.joined_text(place, items.iter()), "]"].concat()),
+            None => {
+                let mut list = self.room_for_ours();
+                list.extend([LEAD, "["]);
+                self.push_items(&mut list, place, items.iter());
+                list.push(']');
+                Fate::Value(Written(list))
+            }
         }
     }
 
@@ -273,9 +303,11 @@ impl<'a> Lists<'a> {
             }
         }
         if items.len() > survivors {
-            let new = self.joined_text(place, items.iter().filter(|item| own(**item, place).is_none()));
+            let mut new = self.room_for_ours();
+            new.push(',');
+            self.push_items(&mut new, place, items.iter().filter(|item| own(**item, place).is_none()));
             let container = Container { span: array.value, items: 0 };
-            changes.append(text, container, u32::from(survivors > 0), new);
+            changes.append_led(text, container, u32::from(survivors > 0), new);
         }
         changes
     }
@@ -306,22 +338,25 @@ impl<'a> Lists<'a> {
         grouping::grown(self.request.body(), eid, beside, more)
     }
 
-    /// The items as they are written to a place, separated by commas.
-    fn joined_text<'i>(&self, place: Place, items: impl Iterator<Item = &'i Item>) -> String {
-        let mut out = String::new();
-        for item in items {
-            if !out.is_empty() {
+    /// Room for the new entry and what stands around it.
+    fn room_for_ours(&self) -> String {
+        String::with_capacity(self.add.map_or(0, |add| LEAD.len() + entry::room(&add)))
+    }
+
+    /// Writes the items as a place has them, separated by commas.
+    fn push_items<'i>(&self, out: &mut String, place: Place, items: impl Iterator<Item = &'i Item>) {
+        for (nth, item) in items.enumerate() {
+            if nth > 0 {
                 out.push(',');
             }
             match (self.spelled(place, *item), item) {
                 (Some(eid), Item::Theirs { swap: false, .. }) => {
                     out.push_str(as_str(&self.grown(*item, eid).applied(self.request.body(), eid.span())));
                 }
-                (Some(eid), _) => self.push_swapped(&mut out, place, eid),
-                (None, _) => self.push_ours(&mut out, place),
+                (Some(eid), _) => self.push_swapped(out, place, eid),
+                (None, _) => self.push_ours(out, place),
             }
         }
-        out
     }
 
     /// An entry that moves, with the new id in it.
@@ -357,8 +392,8 @@ impl<'a> Lists<'a> {
 
     fn member(&self, place: Place) -> Option<Member> {
         match place {
-            Place::User => self.request.layout.user_eids,
-            Place::Ext => self.request.layout.ext_eids,
+            Place::User => self.request.found.layout.user_eids,
+            Place::Ext => self.request.found.layout.ext_eids,
         }
     }
 }

@@ -141,7 +141,7 @@ impl Plan {
 }
 
 fn tmax_change(request: &BidRequest, tmax: Option<u64>) -> Option<Change> {
-    let (there, wanted) = (request.layout.tmax?, tmax?);
+    let (there, wanted) = (request.found.layout.tmax?, tmax?);
     (there.millis != wanted).then(|| Change { span: there.span, with: Bytes::from(wanted.to_string()) })
 }
 
@@ -167,60 +167,66 @@ struct Draft<'a> {
 impl Draft<'_> {
     /// Edits inside `user.ext`; returns the member to be made when it has to be created.
     fn ext(&mut self, eids: Fate) -> Option<String> {
-        let layout = &self.request.layout;
+        let layout = &self.request.found.layout;
         let Some(object) = layout.ext_object else {
             return match eids {
-                Fate::Value(list) => Some([r#"{"eids":"#, &list, "}"].concat()),
+                Fate::Value(list) => Some([r#"{"eids":"#, list.value(), "}"].concat()),
                 _ => None,
             };
         };
         let (gone, new) = self.list(layout.ext_eids, eids);
-        self.members(object, [gone, layout.ext_uid2, layout.ext_publisher_user_id], new.as_slice());
+        self.members(object, [gone, layout.ext_uid2, layout.ext_publisher_user_id], new);
         None
     }
 
     /// Edits inside `user`, creating it if need be. `ext` is the value of an `ext` that has to be created.
     fn user(&mut self, eids: Fate, ext: Option<String>, remove_id: bool) {
-        let layout = &self.request.layout;
-        let (gone, new) = self.list(layout.user_eids, eids);
+        let layout = &self.request.found.layout;
+        let (gone, mut new) = self.list(layout.user_eids, eids);
         let id = layout.user_id.filter(|_| remove_id);
-        let mut new: SmallVec<[String; 2]> = new.into_iter().collect();
         match (ext, layout.user_ext) {
             (Some(ext), Some(null)) => self.changes.replace(null.value, ext),
-            (Some(ext), None) => new.push([r#""ext":"#, &ext].concat()),
+            (Some(ext), None) => {
+                let before = new.as_deref().unwrap_or_default();
+                new = Some([before, br#","ext":"#, ext.as_bytes()].concat().into());
+            }
             (None, _) => {}
         }
         match (layout.user_object, layout.user) {
-            (Some(object), _) => self.members(object, [gone, id, None], &new),
-            (None, _) if new.is_empty() => {}
-            (None, Some(null)) => self.changes.replace(null.value, ["{", &new.join(","), "}"].concat()),
-            (None, None) => {
-                let user = [r#""user":{"#, &new.join(","), "}"].concat();
-                self.changes.append(self.text, layout.root, layout.root.items, user);
+            (Some(object), _) => self.members(object, [gone, id, None], new),
+            (None, user) => {
+                let Some(members) = new.as_deref().and_then(|new| new.get(1..)) else { return };
+                match user {
+                    Some(null) => self.changes.replace(null.value, [b"{".as_slice(), members, b"}"].concat()),
+                    None => {
+                        let user = [br#","user":{"#.as_slice(), members, b"}"].concat();
+                        self.changes.append_led(self.text, layout.root, layout.root.items, user);
+                    }
+                }
             }
         }
     }
 
-    /// Edits a list: the member to be removed, and the one to be made.
-    fn list(&mut self, member: Option<Member>, fate: Fate) -> (Option<Member>, Option<String>) {
+    /// Edits a list: the member to be removed, and the one to be made, led by a comma.
+    fn list(&mut self, member: Option<Member>, fate: Fate) -> (Option<Member>, Option<Bytes>) {
         match (fate, member) {
             (Fate::Remove, member) => return (member, None),
-            (Fate::Value(list), Some(member)) => self.changes.replace(member.value, list),
-            (Fate::Value(list), None) => return (None, Some([r#""eids":"#, &list].concat())),
+            (Fate::Value(list), Some(member)) => self.changes.replace(member.value, list.into_value()),
+            (Fate::Value(list), None) => return (None, Some(list.into_member())),
             (Fate::Entries(entries), _) => self.changes.extend(entries),
             (Fate::Keep, _) => {}
         }
         (None, None)
     }
 
-    /// Removes and appends members of one object.
-    fn members(&mut self, object: Container, doomed: [Option<Member>; 3], new: &[String]) {
+    /// Removes members of one object, and appends those that are led by a comma.
+    fn members(&mut self, object: Container, doomed: [Option<Member>; 3], new: Option<Bytes>) {
         let mut doomed: SmallVec<[Member; 3]> = doomed.into_iter().flatten().collect();
         doomed.sort_by_key(|member| member.index);
         let gone = u32::try_from(doomed.len()).unwrap_or(u32::MAX);
         self.changes.remove(self.text, doomed.iter().map(|member| (member.span, member.index)));
-        if !new.is_empty() {
-            self.changes.append(self.text, object, object.items.saturating_sub(gone), new.join(","));
+        if let Some(new) = new {
+            self.changes.append_led(self.text, object, object.items.saturating_sub(gone), new);
         }
     }
 }
