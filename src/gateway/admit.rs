@@ -88,9 +88,7 @@ pub(super) struct Admitted {
     pub mismatch: bool,
     /// The caller may be told what happened.
     pub debug: bool,
-    /// Headers that every SSP gets.
-    pub headers: HeaderMap,
-    /// The caller's headers, for `ssp.forward_headers`.
+    /// The caller's headers.
     pub inbound: HeaderMap,
     pub budget: Budget,
 }
@@ -150,7 +148,6 @@ pub(super) fn admit(shared: &Shared, legs: &[Leg], inbound: Inbound) -> Result<A
     let fill_gpc = sec_gpc && publisher.settings.policy.fill_gpc;
     let budget =
         Budget::new(started, request.tmax(), publisher.settings.ssps.iter().filter_map(|&ssp| legs.get(ssp)));
-    let headers = headers::forwarded(&inbound);
     Ok(Admitted {
         publisher,
         request,
@@ -162,7 +159,6 @@ pub(super) fn admit(shared: &Shared, legs: &[Leg], inbound: Inbound) -> Result<A
         theirs,
         mismatch,
         debug,
-        headers,
         inbound,
         budget,
     })

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Leg;
 use crate::ssp::Settings;
-use crate::time::{Clock, Deadline};
+use crate::time::Deadline;
 
 /// What an auction may take.
 #[derive(Clone, Copy, Debug)]
@@ -34,9 +34,10 @@ impl Budget {
         self.whole.remaining().saturating_sub(self.reserve)
     }
 
-    /// The leg's deadline and the time it has; `None` under its `min`.
-    pub(super) fn leg(&self, settings: &Settings) -> Option<(Deadline, Duration)> {
-        let left = self.whole.remaining().saturating_sub(settings.margin).min(settings.timeout);
-        (left >= settings.min).then(|| (Deadline::after(Clock::monotonic(), left), left))
+    /// The deadline of a leg that begins `now` and the time it has; `None` under its `min`.
+    pub(super) fn leg(&self, settings: &Settings, now: Instant) -> Option<(Deadline, Duration)> {
+        let whole = self.whole.instant().saturating_duration_since(now);
+        let left = whole.saturating_sub(settings.margin).min(settings.timeout);
+        (left >= settings.min).then(|| (Deadline::after(now, left), left))
     }
 }

@@ -51,6 +51,10 @@ struct Moments {
     started: Instant,
     admitted: Instant,
     decided: Instant,
+    /// The SSPs are asked.
+    sent: Instant,
+    /// The last of them has answered or is late.
+    answered: Instant,
 }
 
 /// What there is to tell of a request that has been answered.
@@ -59,8 +63,6 @@ pub(super) struct Story<'a> {
     pub decision: &'a Decision,
     pub legs: &'a [Leg],
     pub replies: &'a [Replied],
-    /// When the SSPs were asked, and when the last had answered or was late.
-    pub asked: [Instant; 2],
 }
 
 impl Trace {
@@ -68,7 +70,7 @@ impl Trace {
     pub(super) fn begin(admitted: &Admitted, started: Instant) -> Self {
         Self(admitted.debug.then(|| {
             let now = Clock::monotonic();
-            Moments { started, admitted: now, decided: now }
+            Moments { started, admitted: now, decided: now, sent: now, answered: now }
         }))
     }
 
@@ -76,6 +78,20 @@ impl Trace {
     pub(super) fn decided(&mut self) {
         if let Some(moments) = &mut self.0 {
             moments.decided = Clock::monotonic();
+        }
+    }
+
+    /// The requests are ready to leave.
+    pub(super) fn sent(&mut self) {
+        if let Some(moments) = &mut self.0 {
+            moments.sent = Clock::monotonic();
+        }
+    }
+
+    /// All SSPs have answered or are late.
+    pub(super) fn answered(&mut self) {
+        if let Some(moments) = &mut self.0 {
+            moments.answered = Clock::monotonic();
         }
     }
 
@@ -160,7 +176,6 @@ impl<'a> Told<'a> {
         let micros = |moment: Instant| {
             u64::try_from(moment.saturating_duration_since(moments.started).as_micros()).unwrap_or(u64::MAX)
         };
-        let [sent, answered] = story.asked;
         Self {
             result: story.decision.result.as_str(),
             reason: story.decision.reason.as_str(),
@@ -169,8 +184,8 @@ impl<'a> Told<'a> {
             timeline: Timeline {
                 admitted: micros(moments.admitted),
                 decided: micros(moments.decided),
-                sent: micros(sent),
-                answered: micros(answered),
+                sent: micros(moments.sent),
+                answered: micros(moments.answered),
                 written: micros(Clock::monotonic()),
             },
         }

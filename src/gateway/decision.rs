@@ -9,10 +9,9 @@ use super::hints;
 use super::inject::{Outgoing, OutgoingLeg};
 use super::reason::{Reason, ResultLabel, reason_of, reason_of_absence};
 use super::removal::{EUID, FAMILY, OURS, UID2, both, strip_of};
-use crate::identity::{Absence, Denial, How, Injectable, Marked, Resolution};
+use crate::identity::{Absence, Denial, How, Injectable, Marked, Resolution, Seen};
 use crate::openrtb::{BidRequest, Strip};
 use crate::privacy::{Consent, StripWhat, Verdict};
-use crate::time::Clock;
 use crate::uid2::Scope;
 
 /// What one request's identity came to.
@@ -30,8 +29,6 @@ pub struct Decision {
     pub strip: Strip<'static>,
     /// Why entries of the other scope are removed, when they are.
     pub other: Option<Reason>,
-    /// Time spent waiting for identity.
-    pub waited: Duration,
 }
 
 /// Decides. Never fails; every fault of identity ends as an absence with its reason.
@@ -53,18 +50,19 @@ pub(super) async fn decide(shared: &Shared, admitted: &Admitted) -> Decision {
 
 async fn judged(shared: &Shared, admitted: &Admitted) -> Decision {
     // Markers come before anything is ranked: an opted-out user is never represented, whoever wrote the entry.
-    if let Some(denial) = shared.identities.markers(&admitted.subject) {
+    let seen = shared.identities.see(&admitted.subject);
+    if let Some(denial) = seen.denial() {
         return denied(denial, admitted.verdict);
     }
     match admitted.verdict {
         Verdict::Strip(what, reason) => Decision::stripped(strip_of(what), reason_of(reason)),
         Verdict::Pass(_) if admitted.theirs || admitted.other_stays() => theirs(shared, admitted).await,
         Verdict::Pass(reason) => unadded(shared, admitted, reason_of(reason)).await,
-        Verdict::Inject(consent) => identify(shared, admitted, consent).await,
+        Verdict::Inject(consent) => identify(shared, admitted, (consent, seen)).await,
     }
 }
 
-async fn identify(shared: &Shared, admitted: &Admitted, consent: Consent) -> Decision {
+async fn identify(shared: &Shared, admitted: &Admitted, (consent, seen): (Consent, Seen)) -> Decision {
     if admitted.other_stays() || (admitted.theirs && hints::ours(admitted).next().is_none()) {
         return theirs(shared, admitted).await;
     }
@@ -79,33 +77,29 @@ async fn identify(shared: &Shared, admitted: &Admitted, consent: Consent) -> Dec
             unadded(shared, admitted, reason).await
         };
     }
-    let asked = Clock::monotonic();
     let cookie = hints::cookie(shared, admitted, consent);
-    let decision = if hints::asks_user(admitted, cookie.as_ref()) {
-        of_user(shared, admitted, consent, cookie).await
-    } else {
-        let tenant = &admitted.publisher.settings.identity;
-        let marked = shared.identities.denial(tenant, &admitted.subject, admitted.budget.patience()).await;
-        unless(marked, admitted, without_user(admitted, cookie, Absence::NoHint))
-    };
-    Decision { waited: Clock::monotonic().saturating_duration_since(asked), ..decision }
+    if hints::asks_user(admitted, cookie.as_ref()) {
+        return of_user(shared, admitted, (consent, seen), cookie).await;
+    }
+    staying(shared, admitted, without_user(admitted, cookie, Absence::NoHint)).await
 }
 
 /// The publisher's own user first, and what is there besides when they have no token.
 async fn of_user(
     shared: &Shared,
     admitted: &Admitted,
-    consent: Consent,
+    (consent, seen): (Consent, Seen),
     cookie: Option<Resolution>,
 ) -> Decision {
-    let (tenant, patience) = (&admitted.publisher.settings.identity, admitted.budget.patience());
-    // Whoever else the request names is looked up beside the user, in the same time.
+    let (tenant, patience) = (&admitted.publisher.settings.identity, || admitted.budget.patience());
     let others = admitted.others();
-    let (marked, resolution) = futures_util::future::join(
-        shared.identities.denial(tenant, &others, patience),
-        shared.identities.resolve(tenant, &admitted.subject, consent, patience),
-    )
-    .await;
+    let resolving = shared.identities.resolve(tenant, (&admitted.subject, seen), consent, patience);
+    let (marked, resolution) = if others.named.is_empty() {
+        (Marked::Clear, resolving.await)
+    } else {
+        // Whoever else the request names is looked up beside the user, in the same time.
+        futures_util::future::join(shared.identities.denial(tenant, &others, patience), resolving).await
+    };
     let next = match resolution {
         Resolution::Denied(denial) => return denied(denial, admitted.verdict),
         Resolution::Token(token) => injected(token, Hint::User, admitted.theirs),
@@ -117,7 +111,7 @@ async fn of_user(
     }
     // An identity that is not the user's own goes only once it is known that they did not leave. No second wait: what
     // is not told by now is unknown.
-    unless(shared.identities.denial(tenant, &admitted.subject, Duration::ZERO).await, admitted, decision)
+    unless(shared.identities.denial(tenant, &admitted.subject, || Duration::ZERO).await, admitted, decision)
 }
 
 /// What is there besides the user: the cookie's token, else theirs, else nothing.
@@ -146,13 +140,11 @@ async fn unadded(shared: &Shared, admitted: &Admitted, reason: Reason) -> Decisi
     }
 }
 
-/// What leaves what is there as it is, unless somebody left.
+/// The decision, once it is known that nobody in the request left.
 async fn staying(shared: &Shared, admitted: &Admitted, decision: Decision) -> Decision {
-    let asked = Clock::monotonic();
-    let tenant = &admitted.publisher.settings.identity;
-    let marked = shared.identities.denial(tenant, &admitted.subject, admitted.budget.patience()).await;
-    let decision = unless(marked, admitted, decision);
-    Decision { waited: Clock::monotonic().saturating_duration_since(asked), ..decision }
+    let (tenant, patience) = (&admitted.publisher.settings.identity, || admitted.budget.patience());
+    let marked = shared.identities.denial(tenant, &admitted.subject, patience).await;
+    unless(marked, admitted, decision)
 }
 
 /// The decision, unless somebody in the request left.
@@ -232,7 +224,7 @@ impl Decision {
 
 fn absent(reason: Reason) -> Decision {
     let (result, strip) = (ResultLabel::Absent, Strip::Nothing);
-    Decision { result, reason, source: None, token: None, strip, other: None, waited: Duration::ZERO }
+    Decision { result, reason, source: None, token: None, strip, other: None }
 }
 
 fn injected(token: Injectable, source: Hint, theirs: bool) -> Decision {

@@ -54,11 +54,13 @@ pub(super) fn found(publisher: &Publisher, request: &BidRequest, own: &[DiiHash]
 /// The first of each name counts in each place: every digest is looked for in every string, and a body may repeat a
 /// name as often as it likes.
 pub(super) fn own(request: &BidRequest, inbound: &HeaderMap) -> Own {
-    let in_headers = [DiiKind::Email, DiiKind::Phone].into_iter().filter_map(|wanted| {
-        let (kind, text) = headers::dii_hashes(inbound).find(|(kind, _)| *kind == wanted)?;
-        DiiHash::parse(kind, text).ok()
-    });
-    let mut own: Own = in_headers.collect();
+    let mut in_headers = [None; 2];
+    for (kind, text) in headers::dii_hashes(inbound) {
+        let slot = &mut in_headers[usize::from(kind == DiiKind::Phone)];
+        *slot = slot.or(Some((kind, text)));
+    }
+    let in_headers = in_headers.into_iter().flatten();
+    let mut own: Own = in_headers.filter_map(|(kind, text)| DiiHash::parse(kind, text).ok()).collect();
     let hints = request.dii_hints();
     own.extend(HINTS.into_iter().filter_map(|wanted| {
         let (name, value) = hints.iter().find(|(name, _)| *name == wanted)?;

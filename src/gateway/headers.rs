@@ -1,21 +1,16 @@
 //! Which headers go on to SSPs: a short list, everything else stays here (contract §2.1).
 
-use http::header::{ACCEPT_LANGUAGE, CONTENT_TYPE, HOST, USER_AGENT};
+use http::header::{CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::outcome::RejectKind;
 use crate::uid2::DiiKind;
 
-/// The version header of OpenRTB over HTTP.
-pub(super) const X_OPENRTB_VERSION: HeaderName = HeaderName::from_static("x-openrtb-version");
 const SEC_GPC: HeaderName = HeaderName::from_static("sec-gpc");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const PUBLISHER_USER_ID: HeaderName = HeaderName::from_static("x-publisher-user-id");
 
-const DII_HASHES: [(HeaderName, DiiKind); 2] = [
-    (HeaderName::from_static("x-uid2-email-hash"), DiiKind::Email),
-    (HeaderName::from_static("x-uid2-phone-hash"), DiiKind::Phone),
-];
+/// What goes on as it came. Of several values the first.
+const TRAVELS: [&str; 4] = ["x-openrtb-version", "user-agent", "accept-language", "traceparent"];
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -44,21 +39,26 @@ pub(super) fn publisher_user_ids(headers: &HeaderMap) -> impl Iterator<Item = &[
     headers.get_all(PUBLISHER_USER_ID).iter().map(HeaderValue::as_bytes).filter(|id| !id.is_empty())
 }
 
-/// Every hash of an e-mail address or phone number that the caller gives as a hint, as text.
+/// Every hash of an e-mail address or phone number that the caller gives as a hint, as text. One walk over what is there
+/// costs less than looking for names that hardly ever are.
 pub(super) fn dii_hashes(headers: &HeaderMap) -> impl Iterator<Item = (DiiKind, &str)> {
-    DII_HASHES.into_iter().flat_map(|(name, kind)| {
-        let values = headers.get_all(name).into_iter();
-        values.filter_map(move |value| Some((kind, value.to_str().ok()?.trim())))
+    headers.iter().filter_map(|(name, value)| {
+        let kind = match name.as_str() {
+            "x-uid2-email-hash" => DiiKind::Email,
+            "x-uid2-phone-hash" => DiiKind::Phone,
+            _ => return None,
+        };
+        Some((kind, value.to_str().ok()?.trim()))
     })
 }
 
-/// What every SSP gets, before its own additions.
+/// What every SSP gets, before its own additions. One walk, as above.
 pub(super) fn forwarded(inbound: &HeaderMap) -> HeaderMap {
     let mut out = HeaderMap::with_capacity(12);
     out.insert(CONTENT_TYPE, content_type(inbound));
-    for name in [X_OPENRTB_VERSION, USER_AGENT, ACCEPT_LANGUAGE, TRACEPARENT] {
-        if let Some(value) = inbound.get(&name) {
-            out.insert(name, value.clone());
+    for (name, value) in inbound {
+        if TRAVELS.contains(&name.as_str()) && !out.contains_key(name) {
+            out.insert(name.clone(), value.clone());
         }
     }
     if let Some(value) = gpc_to_forward(inbound) {

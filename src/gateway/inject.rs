@@ -1,18 +1,20 @@
 //! The decision, written into bytes: one edit plan per distinct (dialect, identity, options), one body per SSP.
 
+use std::mem;
 use std::time::Duration;
 
 use http::HeaderMap;
+use smallvec::SmallVec;
 
 use super::admit::Admitted;
 use super::decision::Decision;
 use super::leg::{Knows, Narrowed, Removal, knows};
 use super::reason::{Reason, ResultLabel};
-use super::{Leg, whole_millis};
+use super::{Leg, headers, whole_millis};
 use crate::net::body::Segments;
 use crate::openrtb::{self, Dialect, Edit, NewEid, Ours, Plan, RtiPartner, RtiPlace};
 use crate::ssp::{Settings, TmaxMode};
-use crate::time::Deadline;
+use crate::time::{Clock, Deadline};
 use crate::uid2::Scope;
 
 /// What leaves, per routed SSP in the publisher's order.
@@ -59,9 +61,11 @@ pub(super) fn inject(admitted: &Admitted, decision: &Decision, legs: &[Leg]) -> 
     let inserter = admitted.publisher.settings.inserter.as_deref();
     let ours = decision.token.as_ref().map(|_| Ours { source: admitted.scope().source(), inserter });
     let permissions = admitted.request.eid_permissions(ours);
-    let mut plans: Vec<(PlanKey<'_>, Plan)> = Vec::with_capacity(2);
-    let routed = admitted.publisher.settings.ssps.iter();
-    let built = routed.filter_map(|&ssp| {
+    let mut plans = Plans::new();
+    let mut headers = Headers { all: headers::forwarded(&admitted.inbound), inbound: &admitted.inbound };
+    let now = Clock::monotonic();
+    let routed = &admitted.publisher.settings.ssps;
+    let built = routed.iter().enumerate().filter_map(|(nth, &ssp)| {
         let settings = &legs.get(ssp)?.settings;
         let Knows { token, strip, result, refused, narrowed } =
             knows(admitted, decision, (ssp, settings), permissions.as_ref());
@@ -73,8 +77,8 @@ pub(super) fn inject(admitted: &Admitted, decision: &Decision, legs: &[Leg]) -> 
             remove_user_id: settings.strip_user_id,
         };
         let plan = plan_for(&mut plans, key, admitted, decision);
-        let call = admitted.budget.leg(settings).map(|(deadline, left)| Call {
-            headers: leg_headers(admitted, settings),
+        let call = admitted.budget.leg(settings, now).map(|(deadline, left)| Call {
+            headers: headers.of(settings, nth + 1 == routed.len()),
             body: Segments::from(plan.segments(&admitted.request, tmax(settings, left))),
             deadline,
         });
@@ -83,8 +87,11 @@ pub(super) fn inject(admitted: &Admitted, decision: &Decision, legs: &[Leg]) -> 
     Outgoing { legs: built.collect() }
 }
 
+/// One plan serves nearly always.
+type Plans<'k> = SmallVec<[(PlanKey<'k>, Plan); 1]>;
+
 fn plan_for<'a, 'k>(
-    plans: &'a mut Vec<(PlanKey<'k>, Plan)>,
+    plans: &'a mut Plans<'k>,
     key: PlanKey<'k>,
     admitted: &Admitted,
     decision: &Decision,
@@ -129,13 +136,23 @@ fn tmax(settings: &Settings, left: Duration) -> Option<u64> {
     }
 }
 
-fn leg_headers(admitted: &Admitted, settings: &Settings) -> HeaderMap {
-    let mut headers = admitted.headers.clone();
-    for name in &settings.forward_headers {
-        headers.remove(name);
-        for value in admitted.inbound.get_all(name) {
-            headers.append(name, value.clone());
+/// The headers of the legs.
+struct Headers<'a> {
+    /// Those that every SSP gets.
+    all: HeaderMap,
+    inbound: &'a HeaderMap,
+}
+
+impl Headers<'_> {
+    /// Those of one SSP. The last one, most often the only one, takes what the others got copies of.
+    fn of(&mut self, settings: &Settings, is_last: bool) -> HeaderMap {
+        let mut headers = if is_last { mem::take(&mut self.all) } else { self.all.clone() };
+        for name in &settings.forward_headers {
+            headers.remove(name);
+            for value in self.inbound.get_all(name) {
+                headers.append(name, value.clone());
+            }
         }
+        headers
     }
-    headers
 }

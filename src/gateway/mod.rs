@@ -21,17 +21,23 @@ mod metrics;
 mod nobid;
 mod outcome;
 mod reason;
+mod rehearsal;
 mod removal;
 mod signals;
 mod subject;
 mod vendors;
+mod waiting;
 
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::admit::Admitted;
 use self::coding::Terms;
 use self::debug::{Story, Trace};
+use self::fanout::Replied;
+use self::inject::Outgoing;
 use crate::identity::Identities;
 use crate::net::gzip::Deflater;
 use crate::openrtb;
@@ -97,41 +103,60 @@ impl Gateway {
 
     /// One ad request, from bytes to answer. An error means that nothing was forwarded.
     pub async fn handle(&self, inbound: Inbound) -> Result<Outcome, Reject> {
+        let (prepared, mut outgoing) = self.prepare(inbound).await?;
+        let replies = fanout::fanout(&self.legs, &mut outgoing, Clock::monotonic()).await;
+        Ok(self.conclude(prepared, replies))
+    }
+
+    /// Everything up to the moment at which bytes leave.
+    async fn prepare(&self, inbound: Inbound) -> Result<(Prepared, Outgoing), Reject> {
         let started = inbound.started;
         let admitted = admit::admit(&self.shared, &self.legs, inbound)?;
         let mut trace = Trace::begin(&admitted, started);
-        let decision = decision::decide(&self.shared, &admitted).await;
+        let (decision, waited) = {
+            let deciding = pin!(decision::decide(&self.shared, &admitted));
+            waiting::timed(deciding).await
+        };
         trace.decided();
         let mut outgoing = inject::inject(&admitted, &decision, &self.legs);
         let decision = decision.confirmed(&outgoing);
         self.shared.metrics.decided(&admitted, &decision, &outgoing);
         coding::pack(&self.legs, &mut outgoing, &self.deflater);
-        let sent = Clock::monotonic();
-        let mut replies = fanout::fanout(&self.legs, &mut outgoing, sent).await;
-        let answered = Clock::monotonic();
+        trace.sent();
+        Ok((Prepared { admitted, decision, waited, trace }, outgoing))
+    }
+
+    /// Everything from the last reply on.
+    fn conclude(&self, prepared: Prepared, mut replies: Vec<Replied>) -> Outcome {
+        let Prepared { admitted, decision, waited, mut trace } = prepared;
+        trace.answered();
+        // All SSPs are asked at once.
+        let waited = waited + replies.iter().map(|replied| replied.reply.elapsed).max().unwrap_or_default();
         let draft = answer::answer(&admitted, &self.legs, &mut replies);
-        let story = Story {
-            admitted: &admitted,
-            decision: &decision,
-            legs: &self.legs,
-            replies: &replies,
-            asked: [sent, answered],
-        };
+        let story = Story { admitted: &admitted, decision: &decision, legs: &self.legs, replies: &replies };
         let (draft, result) = trace.tell(draft, &story);
         let terms = Terms {
             inbound: &admitted.inbound,
             min_bytes: self.shared.gzip_min_bytes,
             deflater: &self.deflater,
         };
-        let waited = decision.waited + answered.saturating_duration_since(sent);
         let answer = coding::coded(draft, &terms);
-        Ok(Outcome { publisher: admitted.publisher.index, answer, result, waited })
+        Outcome { publisher: admitted.publisher.index, answer, result, waited }
     }
 
     /// What all threads share.
     pub fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
+}
+
+/// A request whose SSPs are asked.
+struct Prepared {
+    admitted: Admitted,
+    decision: Decision,
+    /// Time spent waiting for identity.
+    waited: Duration,
+    trace: Trace,
 }
 
 /// `Duration` as fractional milliseconds, floored to whole ones, for `tmax`.

@@ -11,7 +11,7 @@ use futures_util::stream::FuturesUnordered;
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
-use super::cache::What;
+use super::cache::{Entry, What};
 use super::flight::Boarding;
 use super::metrics::Found;
 use super::{Absence, Denial, How, Identities, Inner, Publisher, Resolution, Subject};
@@ -31,6 +31,36 @@ pub enum Marked {
     Unknown,
 }
 
+/// What memory holds of a subject: looked up once, for whoever asks first whether there is a marker and then what may be
+/// sent, with nothing awaited in between.
+pub struct Seen {
+    denial: Option<Denial>,
+    /// What it holds of the user.
+    user: Option<Sight>,
+    at: UnixMillis,
+}
+
+impl Seen {
+    /// Whether anybody in the request must not be represented, as far as memory tells.
+    pub fn denial(&self) -> Option<Denial> {
+        self.denial
+    }
+
+    pub(super) fn into_user(self) -> (Option<Sight>, UnixMillis) {
+        (self.user, self.at)
+    }
+}
+
+/// What memory holds of one key.
+pub(super) enum Sight {
+    /// Nobody was ever here under this key: certain.
+    Stranger,
+    OptedOut,
+    Entry(Arc<Entry>),
+    /// Known, but no longer in the cache.
+    Forgotten,
+}
+
 impl Subject {
     /// Everybody.
     fn keys(&self) -> impl Iterator<Item = &RecordKey> {
@@ -40,24 +70,43 @@ impl Subject {
 }
 
 impl Identities {
-    /// Whether anybody in the request must not be represented, as far as memory tells. Never waits.
-    pub fn markers(&self, subject: &Subject) -> Option<Denial> {
+    /// Looks at what memory holds of everybody in the request. Never waits.
+    pub fn see(&self, subject: &Subject) -> Seen {
+        let mut seen = Seen { denial: None, user: None, at: self.0.clock.now() };
         if subject.browser == Some(Claim::OptedOut) {
-            return Some(Denial::OptedOut);
+            seen.denial = Some(Denial::OptedOut);
+            return seen;
         }
-        let now = self.0.clock.now();
-        subject.keys().find_map(|key| self.0.marker(key, now))
+        for key in subject.keys() {
+            let sight = self.0.sight(key, seen.at);
+            if let Some(Marked::Denied(denial)) = self.0.told(&sight, seen.at) {
+                seen.denial = Some(denial);
+                return seen;
+            }
+            if subject.user == Some(*key) {
+                seen.user = Some(sight);
+            }
+        }
+        seen
     }
 
     /// Whether anybody in the request must not be represented; where memory does not tell, the store is read. Waits
     /// no longer than `patience` and `identity.wait_ms`; what could not be told in time is there for the next request.
-    pub async fn denial(&self, publisher: &Publisher, subject: &Subject, patience: Duration) -> Marked {
+    pub async fn denial(
+        &self,
+        publisher: &Publisher,
+        subject: &Subject,
+        patience: impl FnOnce() -> Duration,
+    ) -> Marked {
         let inner = &self.0;
+        if subject.keys().next().is_none() {
+            return Marked::Clear;
+        }
         let now = inner.clock.now();
         let mut marked = Marked::Clear;
         let mut untold: SmallVec<[RecordKey; 4]> = SmallVec::new();
         for key in subject.keys() {
-            match inner.told(key, now) {
+            match inner.told(&inner.sight(key, now), now) {
                 Some(Marked::Denied(denial)) => return Marked::Denied(denial),
                 Some(Marked::Unknown) => marked = Marked::Unknown,
                 Some(Marked::Clear) => {}
@@ -84,7 +133,7 @@ impl Identities {
             }
             marked
         };
-        tokio::time::timeout(inner.settings.wait.min(patience), heard).await.unwrap_or(Marked::Unknown)
+        tokio::time::timeout(inner.settings.wait.min(patience()), heard).await.unwrap_or(Marked::Unknown)
     }
 }
 
@@ -102,21 +151,32 @@ impl Marked {
 impl Inner {
     /// The marker of a key, as far as memory tells.
     pub(super) fn marker(&self, key: &RecordKey, now: UnixMillis) -> Option<Denial> {
-        match self.told(key, now) {
+        match self.told(&self.sight(key, now), now) {
             Some(Marked::Denied(denial)) => Some(denial),
             _ => None,
         }
     }
 
-    /// What memory tells of a key; `None`: nothing.
-    fn told(&self, key: &RecordKey, now: UnixMillis) -> Option<Marked> {
+    /// Looks for a key where memory could have it.
+    pub(super) fn sight(&self, key: &RecordKey, now: UnixMillis) -> Sight {
         if !self.known.contains(key) {
-            return Some(Marked::Clear);
+            return Sight::Stranger;
         }
         if self.store.opted_out(key, now) {
-            return Some(Marked::Denied(Denial::OptedOut));
+            return Sight::OptedOut;
         }
-        match &self.cache.find(key)?.what {
+        self.cache.find(key).map_or(Sight::Forgotten, Sight::Entry)
+    }
+
+    /// What memory tells of markers; `None`: nothing.
+    fn told(&self, sight: &Sight, now: UnixMillis) -> Option<Marked> {
+        let entry = match sight {
+            Sight::Stranger => return Some(Marked::Clear),
+            Sight::OptedOut => return Some(Marked::Denied(Denial::OptedOut)),
+            Sight::Forgotten => return None,
+            Sight::Entry(entry) => entry,
+        };
+        match &entry.what {
             What::Token(token) if self.dii_opted_out(token.dii.as_ref(), now) => {
                 Some(Marked::Denied(Denial::OptedOut))
             }

@@ -42,7 +42,7 @@ use crate::uid2::{AdvertisingToken, DiiHash, Environment, Scope};
 
 pub use crate::store::Origin;
 pub use current::{Phase, Status, TokenAnswer};
-pub use marked::Marked;
+pub use marked::{Marked, Seen};
 pub use metrics::Metrics;
 pub use session::{Login, LoginAnswer, LoginError};
 

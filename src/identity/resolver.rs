@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use super::cache::{Entry, Token, What};
 use super::flight::{Boarding, Pilot};
+use super::marked::{Seen, Sight};
 use super::metrics::Found;
 use super::refresher::is_spent;
 use super::{Absence, Denial, How, Identities, Injectable, Inner, Publisher, Resolution, Subject};
@@ -19,32 +20,30 @@ use crate::uid2::Phase;
 const NEGATIVE_MS: i64 = 10_000;
 
 impl Identities {
-    /// What may be sent for the subject's user. Never fails and never waits longer than `patience` and
-    /// `identity.wait_ms`; what could not be answered in time goes on and is there for the next request.
+    /// What may be sent for the subject's user, of whom memory has been [asked](Identities::see) just now. Never fails and
+    /// never waits longer than `patience` and `identity.wait_ms`; what could not be answered in time goes on and is there
+    /// for the next request.
     pub async fn resolve(
         &self,
         publisher: &Publisher,
-        subject: &Subject,
+        (subject, seen): (&Subject, Seen),
         consent: Consent,
-        patience: Duration,
+        patience: impl FnOnce() -> Duration,
     ) -> Resolution {
         let inner = &self.0;
         let Some(key) = subject.user else { return Resolution::Absent(Absence::NoHint) };
-        if !inner.known.contains(&key) {
-            return Resolution::Absent(Absence::UnknownUser);
-        }
-        let now = inner.clock.now();
-        if inner.store.opted_out(&key, now) {
-            return Resolution::Denied(Denial::OptedOut);
-        }
-        match inner.hot(publisher, &key, now) {
+        let (sight, now) = seen.into_user();
+        let sight = sight.unwrap_or_else(|| inner.sight(&key, now));
+        let hot = inner.hot(publisher, &sight, now);
+        drop(sight);
+        match hot {
             Hot::Answer(resolution) => resolution,
             Hot::Due(resolution) => {
                 inner.start(publisher, key, consent);
                 resolution
             }
             Hot::Ask(found) => match inner.ask(publisher, key, consent, found) {
-                Some(answer) => inner.wait_for(key, answer, patience).await,
+                Some(answer) => inner.wait_for(key, answer, patience()).await,
                 None => Resolution::Absent(Absence::Busy),
             },
         }
@@ -62,8 +61,13 @@ enum Hot {
 }
 
 impl Inner {
-    fn hot(&self, publisher: &Publisher, key: &RecordKey, now: UnixMillis) -> Hot {
-        let Some(entry) = self.cache.find(key) else { return Hot::Ask(Found::Miss) };
+    fn hot(&self, publisher: &Publisher, sight: &Sight, now: UnixMillis) -> Hot {
+        let entry = match sight {
+            Sight::Stranger => return Hot::Answer(Resolution::Absent(Absence::UnknownUser)),
+            Sight::OptedOut => return Hot::Answer(Resolution::Denied(Denial::OptedOut)),
+            Sight::Forgotten => return Hot::Ask(Found::Miss),
+            Sight::Entry(entry) => entry,
+        };
         match &entry.what {
             What::Token(token) => self.hot_token(publisher, token, now),
             What::Denied { why, until } if now < *until => self.negative(Resolution::Denied(*why)),

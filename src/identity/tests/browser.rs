@@ -53,10 +53,10 @@ async fn an_opt_out_in_a_cookie_is_a_marker() {
     let bench = bench(&[]);
     let left = subject(&bench, r#"{"status":"optout"}"#);
     assert_eq!(left.browser, Some(Claim::OptedOut));
-    assert_eq!(bench.identities.markers(&left), Some(Denial::OptedOut));
+    assert_eq!(bench.identities.see(&left).denial(), Some(Denial::OptedOut));
     assert_eq!(brought(&bench, &left), "NoHint");
     let holds = subject(&bench, r#"{"advertising_token":"AAAA"}"#);
-    assert_eq!(bench.identities.markers(&holds), None);
+    assert_eq!(bench.identities.see(&holds).denial(), None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -67,9 +67,9 @@ async fn an_identifier_that_opted_out_marks_whoever_it_is_named_for() {
         named: [bench.identities.dii_key(&bench.publisher, &dii)].into_iter().collect(),
         ..Subject::default()
     };
-    assert_eq!(bench.identities.markers(&owner), None);
+    assert_eq!(bench.identities.see(&owner).denial(), None);
     assert_eq!(bench.denial(&owner).await, Marked::Clear, "nobody asks the store about a stranger");
     assert!(matches!(bench.login_as("u1@example.com").await, Ok(LoginAnswer::OptedOut)));
-    assert_eq!(bench.identities.markers(&owner), Some(Denial::OptedOut));
+    assert_eq!(bench.identities.see(&owner).denial(), Some(Denial::OptedOut));
     assert_eq!(bench.denial(&owner).await, Marked::Denied(Denial::OptedOut));
 }

@@ -20,7 +20,7 @@ impl Bench {
     }
 
     async fn resolve_user(&self, user_id: &[u8]) -> Resolution {
-        self.identities.resolve(&self.publisher, &self.user(user_id), consent(), Duration::MAX).await
+        self.resolve_of(&self.publisher, &self.user(user_id), Duration::MAX).await
     }
 
     async fn token(&self, ttl_s: Option<u64>) -> Result<String, LoginError> {
@@ -159,9 +159,9 @@ async fn a_logout_is_over_with_its_tombstone() {
     bench.identities.logout(&bench.publisher, b"u1").await.unwrap();
     bench.clock.advance(24 * HOUR - 1);
     assert_eq!(bench.resolve().await, "LoggedOut");
-    assert_eq!(bench.identities.markers(&bench.subject()), Some(Denial::LoggedOut));
+    assert_eq!(bench.identities.see(&bench.subject()).denial(), Some(Denial::LoggedOut));
     bench.clock.advance(1);
-    assert_eq!(bench.identities.markers(&bench.subject()), None);
+    assert_eq!(bench.identities.see(&bench.subject()).denial(), None);
     assert_eq!(bench.resolve().await, "UnknownUser");
     bench.login().await;
     assert_eq!(bench.resolve().await, "Fresh #2");
@@ -211,7 +211,7 @@ async fn an_opt_out_reaches_everybody_with_the_identifier_and_nobody_else() {
     bench.becomes("OptedOut").await;
     let second = bench.resolve_user(b"u2").await;
     assert!(matches!(second, Resolution::Denied(Denial::OptedOut)), "cached: {second:?}");
-    assert_eq!(bench.identities.markers(&bench.user(b"u2")), Some(Denial::OptedOut));
+    assert_eq!(bench.identities.see(&bench.user(b"u2")).denial(), Some(Denial::OptedOut));
     bench.identities.0.cache.forget(&bench.user(b"u2").user.unwrap());
     let second = bench.resolve_user(b"u2").await;
     assert!(matches!(second, Resolution::Denied(Denial::OptedOut)), "from the store: {second:?}");

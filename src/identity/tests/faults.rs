@@ -26,7 +26,7 @@ async fn a_caller_waits_no_longer_than_it_has_patience() {
     for patience_ms in [0, 3, 5_000] {
         let patience = Duration::from_millis(patience_ms);
         let asked = tokio::time::Instant::now();
-        let answer = bench.identities.resolve(&bench.publisher, &bench.subject(), consent(), patience).await;
+        let answer = bench.resolve_of(&bench.publisher, &bench.subject(), patience).await;
         assert!(matches!(answer, Resolution::Absent(Absence::Wait)), "{answer:?}");
         let spent = asked.elapsed().as_millis();
         assert!((u128::from(patience_ms.min(1_000))..=1_001).contains(&spent), "{patience_ms}: {spent}");

@@ -9,7 +9,7 @@ impl Bench {
     }
 
     pub(super) async fn denial(&self, subject: &Subject) -> Marked {
-        self.identities.denial(&self.publisher, subject, Duration::MAX).await
+        self.identities.denial(&self.publisher, subject, || Duration::MAX).await
     }
 
     /// Logs in, and does this while the operator is at it.
@@ -38,11 +38,11 @@ async fn a_logout_counts_after_a_restart_whoever_names_the_user() {
     bench.logout().await.unwrap();
     let named = Subject { named: [bench.key()].into_iter().collect(), ..Subject::default() };
     for subject in [bench.subject(), named] {
-        assert_eq!(bench.identities.markers(&subject), Some(Denial::LoggedOut));
+        assert_eq!(bench.identities.see(&subject).denial(), Some(Denial::LoggedOut));
         bench.forget_cache();
-        assert_eq!(bench.identities.markers(&subject), None, "memory has forgotten");
+        assert_eq!(bench.identities.see(&subject).denial(), None, "memory has forgotten");
         assert_eq!(bench.denial(&subject).await, Marked::Denied(Denial::LoggedOut));
-        assert_eq!(bench.identities.markers(&subject), Some(Denial::LoggedOut));
+        assert_eq!(bench.identities.see(&subject).denial(), Some(Denial::LoggedOut));
     }
 }
 
@@ -57,7 +57,7 @@ async fn one_marker_among_the_named_is_enough() {
     let both = Subject { user: Some(bench.key()), named, ..Subject::default() };
     assert_eq!(bench.denial(&both).await, Marked::Clear);
     bench.identities.logout(&bench.publisher, b"u2").await.unwrap();
-    assert_eq!(bench.identities.markers(&both), Some(Denial::LoggedOut));
+    assert_eq!(bench.identities.see(&both).denial(), Some(Denial::LoggedOut));
     bench.forget_cache();
     bench.identities.0.cache.forget(&other);
     assert_eq!(bench.denial(&both).await, Marked::Denied(Denial::LoggedOut));
@@ -73,7 +73,7 @@ async fn a_look_for_markers_asks_no_operator_and_spoils_no_refresh() {
         bench.forget_cache();
         assert_eq!(bench.denial(&bench.subject()).await, Marked::Clear, "{moment}");
         assert_eq!(
-            bench.identities.denial(&bench.publisher, &bench.subject(), Duration::ZERO).await,
+            bench.identities.denial(&bench.publisher, &bench.subject(), || Duration::ZERO).await,
             Marked::Clear
         );
         rest().await;
@@ -89,7 +89,7 @@ async fn what_cannot_be_told_in_time_is_unknown_and_then_known() {
     bench.login().await;
     bench.logout().await.unwrap();
     bench.forget_cache();
-    let at_once = async || bench.identities.denial(&bench.publisher, &bench.subject(), Duration::ZERO).await;
+    let at_once = async || bench.identities.denial(&bench.publisher, &bench.subject(), || Duration::ZERO).await;
     assert_eq!(at_once().await, Marked::Unknown);
     rest().await;
     assert_eq!(at_once().await, Marked::Denied(Denial::LoggedOut));

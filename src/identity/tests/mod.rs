@@ -217,8 +217,14 @@ impl Bench {
         self.resolve_as(&self.publisher).await
     }
 
+    /// As the data path does it: a look into memory, then the question.
+    async fn resolve_of(&self, publisher: &Publisher, subject: &Subject, patience: Duration) -> Resolution {
+        let seen = self.identities.see(subject);
+        self.identities.resolve(publisher, (subject, seen), consent(), || patience).await
+    }
+
     async fn resolve_as(&self, publisher: &Publisher) -> String {
-        match self.identities.resolve(publisher, &self.subject(), consent(), Duration::MAX).await {
+        match self.resolve_of(publisher, &self.subject(), Duration::MAX).await {
             Resolution::Token(token) => {
                 format!("{:?} {}", token.how, token.as_str().replace("A4AAAAtoken", "#"))
             }

@@ -5,8 +5,7 @@ use super::*;
 #[tokio::test(start_paused = true)]
 async fn nobody_and_strangers() {
     let bench = bench(&[HOURLY]);
-    let nobody =
-        bench.identities.resolve(&bench.publisher, &Subject::default(), consent(), Duration::MAX).await;
+    let nobody = bench.resolve_of(&bench.publisher, &Subject::default(), Duration::MAX).await;
     assert!(matches!(nobody, Resolution::Absent(Absence::NoHint)));
     assert_eq!(bench.resolve().await, "UnknownUser");
     assert!(bench.calls().is_empty());
@@ -119,7 +118,7 @@ async fn an_opt_out_at_refresh_ends_it_for_user_and_identifier() {
     bench.clock.advance(HOUR);
     assert_eq!(bench.resolve().await, "Due #1");
     bench.becomes("OptedOut").await;
-    assert_eq!(bench.identities.markers(&bench.subject()), Some(Denial::OptedOut));
+    assert_eq!(bench.identities.see(&bench.subject()).denial(), Some(Denial::OptedOut));
     for address in ["u1@example.com", "other@example.com"] {
         assert!(matches!(bench.login_as(address).await, Ok(LoginAnswer::OptedOut)), "{address}");
     }
@@ -213,7 +212,7 @@ async fn too_much_under_way_is_busy_and_heals() {
     bench.clock.advance(4 * HOUR);
     assert_eq!(bench.resolve().await, "Wait"); // its refresh hangs and fills the room
     let second = of_user(bench.identities.user_key(&bench.publisher, b"u2"));
-    let answer = bench.identities.resolve(&bench.publisher, &second, consent(), Duration::MAX).await;
+    let answer = bench.resolve_of(&bench.publisher, &second, Duration::MAX).await;
     assert!(matches!(answer, Resolution::Absent(Absence::Busy)), "{answer:?}");
     bench.operator.gate.add_permits(2);
     bench.becomes("Fresh #3").await;
