@@ -10,6 +10,10 @@ pub struct SourceName<'a>(&'a str);
 impl<'a> SourceName<'a> {
     /// The name in a `source`.
     pub fn new(source: &'a str) -> Self {
+        let plain = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+        if plain(source.as_bytes().first()) && plain(source.as_bytes().last()) {
+            return Self(source); // as nearly all are written
+        }
         let source = source.trim();
         Self(source.strip_suffix('.').map_or(source, str::trim_end))
     }

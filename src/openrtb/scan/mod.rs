@@ -109,7 +109,9 @@ impl<'a> Scanner<'a> {
         if u32::try_from(text.len()).is_err() {
             return Err(fault(0, ScanReason::TooLong));
         }
-        std::str::from_utf8(text).map_err(|e| fault(e.valid_up_to(), ScanReason::Utf8))?;
+        if simdutf8::basic::from_utf8(text).is_err() {
+            std::str::from_utf8(text).map_err(|e| fault(e.valid_up_to(), ScanReason::Utf8))?;
+        }
         Ok(Self { lexer: Lexer::new(text), at: 0, depth: limits.max_depth.min(DEEPEST), member: "" })
     }
 

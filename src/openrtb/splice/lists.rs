@@ -269,16 +269,14 @@ impl<'a> Lists<'a> {
             return if self.eids.entries(place).is_empty() { Fate::Keep } else { self.removed(place) };
         }
         let array = self.member(place).filter(|member| member.kind == Kind::Array);
-        match array.filter(|_| comes_first(place, items)) {
-            Some(array) => Fate::Entries(self.in_place(place, array, items)),
-            None => {
-                let mut list = self.room_for_ours();
-                list.extend([LEAD, "["]);
-                self.push_items(&mut list, place, items.iter());
-                list.push(']');
-                Fate::Value(Written(list))
-            }
+        if let Some(array) = array.filter(|_| comes_first(place, items)) {
+            return Fate::Entries(self.in_place(place, array, items));
         }
+        let mut list = self.room_for_ours();
+        list.extend([LEAD, "["]);
+        self.push_items(&mut list, place, items.iter());
+        list.push(']');
+        Fate::Value(Written(list))
     }
 
     fn in_place(&self, place: Place, array: Member, items: &Items) -> Changes {

@@ -196,12 +196,11 @@ impl Draft<'_> {
             (Some(object), _) => self.members(object, [gone, id, None], new),
             (None, user) => {
                 let Some(members) = new.as_deref().and_then(|new| new.get(1..)) else { return };
-                match user {
-                    Some(null) => self.changes.replace(null.value, [b"{".as_slice(), members, b"}"].concat()),
-                    None => {
-                        let user = [br#","user":{"#.as_slice(), members, b"}"].concat();
-                        self.changes.append_led(self.text, layout.root, layout.root.items, user);
-                    }
+                if let Some(null) = user {
+                    self.changes.replace(null.value, [b"{".as_slice(), members, b"}"].concat());
+                } else {
+                    let user = [br#","user":{"#.as_slice(), members, b"}"].concat();
+                    self.changes.append_led(self.text, layout.root, layout.root.items, user);
                 }
             }
         }
