@@ -92,12 +92,13 @@ async fn of_user(
     cookie: Option<Resolution>,
 ) -> Decision {
     let (tenant, patience) = (&admitted.publisher.settings.identity, || admitted.budget.patience());
-    let others = admitted.others();
+    let others_are_clear = seen.others_are_clear();
     let resolving = shared.identities.resolve(tenant, (&admitted.subject, seen), consent, patience);
-    let (marked, resolution) = if others.named.is_empty() {
+    let (marked, resolution) = if others_are_clear {
         (Marked::Clear, resolving.await)
     } else {
         // Whoever else the request names is looked up beside the user, in the same time.
+        let others = admitted.others();
         futures_util::future::join(shared.identities.denial(tenant, &others, patience), resolving).await
     };
     let next = match resolution {

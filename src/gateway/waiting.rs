@@ -40,10 +40,10 @@ mod tests {
 
     #[tokio::test]
     async fn the_wait_is_counted_from_the_first_poll_to_the_last() {
-        let (send, receive) = tokio::sync::oneshot::channel();
+        let (told, receive) = tokio::sync::oneshot::channel();
         let sleep = std::thread::spawn(move || {
             std::thread::park_timeout(Duration::from_millis(5));
-            send.send(Clock::monotonic()).ok();
+            told.send(Clock::monotonic()).ok();
         });
         let before = Clock::monotonic();
         let (sent, waited) = timed(pin!(receive)).await;

@@ -37,6 +37,8 @@ pub struct Seen {
     denial: Option<Denial>,
     /// What it holds of the user.
     user: Option<Sight>,
+    /// It tells of everybody else that there is no marker.
+    others_clear: bool,
     at: UnixMillis,
 }
 
@@ -44,6 +46,11 @@ impl Seen {
     /// Whether anybody in the request must not be represented, as far as memory tells.
     pub fn denial(&self) -> Option<Denial> {
         self.denial
+    }
+
+    /// Whether memory tells of everybody besides the user, and there is no marker.
+    pub fn others_are_clear(&self) -> bool {
+        self.denial.is_none() && self.others_clear
     }
 
     pub(super) fn into_user(self) -> (Option<Sight>, UnixMillis) {
@@ -72,19 +79,22 @@ impl Subject {
 impl Identities {
     /// Looks at what memory holds of everybody in the request. Never waits.
     pub fn see(&self, subject: &Subject) -> Seen {
-        let mut seen = Seen { denial: None, user: None, at: self.0.clock.now() };
+        let mut seen = Seen { denial: None, user: None, others_clear: true, at: self.0.clock.now() };
         if subject.browser == Some(Claim::OptedOut) {
             seen.denial = Some(Denial::OptedOut);
             return seen;
         }
         for key in subject.keys() {
             let sight = self.0.sight(key, seen.at);
-            if let Some(Marked::Denied(denial)) = self.0.told(&sight, seen.at) {
+            let told = self.0.told(&sight, seen.at);
+            if let Some(Marked::Denied(denial)) = told {
                 seen.denial = Some(denial);
                 return seen;
             }
             if subject.user == Some(*key) {
                 seen.user = Some(sight);
+            } else {
+                seen.others_clear &= told == Some(Marked::Clear);
             }
         }
         seen

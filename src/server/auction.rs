@@ -1,7 +1,10 @@
 //! `POST /openrtb2/auction`: body in, gateway, answer out; every request counted in exactly one outcome.
 
 use std::cell::Cell;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use ::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
@@ -52,7 +55,17 @@ async fn read_body(headers: &HeaderMap, body: Incoming, settings: &Settings) -> 
     if announced(headers).is_some_and(|length| length > limit as u64) {
         return Err(too_large);
     }
-    let bytes = match tokio::time::timeout(settings.body_timeout, read_capped(body, limit)).await {
+    let mut reading = pin!(read_capped(body, limit));
+    // Most often all of it came with the head: for that no timer is made.
+    let at_once = poll_fn(|context| {
+        let polled = reading.as_mut().poll(context);
+        Poll::Ready(if let Poll::Ready(read) = polled { Some(read) } else { None })
+    });
+    let read = match at_once.await {
+        Some(read) => Ok(read),
+        None => tokio::time::timeout(settings.body_timeout, reading).await,
+    };
+    let bytes = match read {
         Ok(Ok(bytes)) => bytes,
         Ok(Err(ReadError::TooLarge)) => return Err(too_large),
         Ok(Err(ReadError::Broken)) => return Err(RejectKind::BodyBroken),

@@ -89,7 +89,8 @@ async fn what_cannot_be_told_in_time_is_unknown_and_then_known() {
     bench.login().await;
     bench.logout().await.unwrap();
     bench.forget_cache();
-    let at_once = async || bench.identities.denial(&bench.publisher, &bench.subject(), || Duration::ZERO).await;
+    let at_once =
+        async || bench.identities.denial(&bench.publisher, &bench.subject(), || Duration::ZERO).await;
     assert_eq!(at_once().await, Marked::Unknown);
     rest().await;
     assert_eq!(at_once().await, Marked::Denied(Denial::LoggedOut));
