@@ -107,6 +107,11 @@ impl App {
         Ok((self.data.local_addr()?, self.admin.local_addr()?))
     }
 
+    /// What the data listener speaks: `http` or `https`.
+    pub fn data_scheme(&self) -> &'static str {
+        if self.plane.settings.tls.is_some() { "https" } else { "http" }
+    }
+
     /// Starts both planes.
     pub fn start(self) -> anyhow::Result<Running> {
         let admin = self.admin.local_addr()?;

@@ -38,7 +38,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     // From here on a signal drains; before, there is nothing to drain.
     let signals = watch(app.control())?;
     let (data, admin) = app.addresses()?;
-    print(&format!("listening data=http://{data} admin=http://{admin}\n"))?;
+    print(&format!("listening data={}://{data} admin=http://{admin}\n", app.data_scheme()))?;
     app.start()?.run_until(signals.notified(), signals.notified())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -4,7 +4,8 @@
 const LATER: &[(&str, &[&str])] = &[
     ("", &["identity_provider"]),
     ("debug", &["sample"]),
-    ("server", &["tls", "passthrough", "cors_origins"]),
+    ("server", &["passthrough", "cors_origins"]),
+    ("server.tls", &["client_ca", "require_client_cert"]),
     ("store", &["urls", "cluster", "ca", "max_stale_s"]),
     ("identity", &["dii_error_ttl_s"]),
     (

@@ -12,6 +12,7 @@ mod reader;
 mod secrets;
 mod sections;
 mod ssp;
+mod tls_files;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::Uri;
 
 use super::reader::{At, Section};
+use super::tls_files;
 use crate::gateway::{VendorSettings, Vendors};
 use crate::net::tls;
 use crate::openrtb::Limits;
@@ -61,6 +62,7 @@ pub(super) fn server(section: &Section<'_>) -> (server::Settings, bool) {
         drain: Duration::from_secs(section.integer("drain_seconds", 0..=3600, 5)),
         insecure_identity: section.flag("insecure_identity", false),
         trusted_proxies,
+        tls: tls_files::tls(section),
     };
     let require_key = section.flag("require_key", false);
     (settings, require_key)

@@ -93,6 +93,8 @@ fn the_commented_example_shows_the_defaults() {
     let shows_another = [
         "ca = ",
         "token = ",
+        "cert = ",
+        "key = ",
         "include = ",
         "inserter = ",
         "privacy = ",
@@ -197,4 +199,31 @@ fn an_included_file_is_named_in_its_faults() {
         "{told}"
     );
     assert!(told.contains("none.toml cannot be read"), "{told}");
+}
+
+#[test]
+fn a_certificate_and_its_key_are_taken_and_a_foreign_key_is_named() {
+    let files = tempfile::tempdir().unwrap();
+    let pair = || rcgen::generate_simple_self_signed([String::from("localhost")]).unwrap();
+    let (ours, other) = (pair(), pair());
+    let write = |name: &str, text: String| {
+        let path = files.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let cert = write("cert.pem", ours.cert.pem());
+    let key = write("key.pem", ours.signing_key.serialize_pem());
+    let foreign = write("foreign.pem", other.signing_key.serialize_pem());
+    let path = folder("fixtures/config/valid/minimal.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let with = |key: &str| {
+        let text = format!("{text}\n[server.tls]\ncert = {cert:?}\nkey = {key:?}\n");
+        from_str(&text, &path, &environment())
+    };
+    assert!(with(&key).unwrap().0.server.tls.is_some());
+    let told = with(&foreign).map(|_| ()).unwrap_err().into_vec();
+    let [fault] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!((fault.key.as_str(), fault.line), ("server.tls.key", text.lines().count() + 4));
+    assert_eq!(fault.reason, format!("file {foreign}: the private key does not belong to the certificate"));
+    assert!(from_str(&text, &path, &environment()).unwrap().0.server.tls.is_none());
 }

@@ -84,7 +84,7 @@ async fn answer(world: &World, question: Question) -> anyhow::Result<Result<Expl
         caller: caller.clone(),
         body: body.clone(),
         started,
-        peer: Peer { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), trusted: false },
+        peer: Peer { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), trusted: false, tls: false },
     };
     let now = Clock::monotonic();
     match empty.user_of(inbound(now)) {

@@ -65,6 +65,8 @@ pub struct Peer {
     pub ip: IpAddr,
     /// It stands in `server.trusted_proxies`, so it counts as authenticated.
     pub trusted: bool,
+    /// The connection is TLS, and ours to the end.
+    pub tls: bool,
 }
 
 /// A request that will be forwarded.

@@ -1,4 +1,5 @@
-//! One caller's connection: HTTP/1.1 on a data-plane thread, watched for slowness, ended gently in a drain.
+//! One caller's connection: HTTP/1.1 on a data-plane thread, plain or over TLS, watched for slowness, ended gently in a
+//! drain.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -11,17 +12,20 @@ use std::task::Poll;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 
-use super::http;
+use super::drain::Stage;
 use super::io::{Activity, Watched};
+use super::tls::{self, Tls};
 use super::watch::{Watch, Word};
 use super::worker::Seat;
+use super::{h2, http};
 use crate::gateway::{Gateway, Peer};
 
 /// Largest request head, bytes. At most 100 headers: that is hyper's own limit, which is left alone because any other makes
 /// it fill two tables per request.
-const MAX_HEAD_BYTES: usize = 32 * 1024;
+pub(super) const MAX_HEAD_BYTES: usize = 32 * 1024;
 
 /// What all connections of a thread share.
 #[derive(Clone)]
@@ -63,7 +67,34 @@ impl Room {
         let ip = address.ip().to_canonical();
         let settings = &self.seat().plane.settings;
         let trusted = settings.trusted_proxies.iter().any(|net| net.contains(ip));
-        let peer = Peer { ip, trusted };
+        match &settings.tls {
+            None => self.http1(stream, Peer { ip, trusted, tls: false }).await,
+            // In a box, so that a plain connection does not carry the room for it.
+            Some(tls) => Box::pin(self.over_tls(tls, stream, Peer { ip, trusted, tls: true })).await,
+        }
+    }
+
+    /// Shakes hands within the time for a head, then serves what the caller chose.
+    async fn over_tls(&self, tls: &Tls, stream: tokio::net::TcpStream, peer: Peer) {
+        let plane = &self.seat().plane;
+        let shaken = tokio::select! {
+            biased;
+            // Nothing has been asked yet, so nothing is lost.
+            () = plane.drain.reached(Stage::Closing) => return,
+            shaken = tokio::time::timeout(plane.settings.header_timeout, tls.accept(stream)) => shaken,
+        };
+        match shaken {
+            Ok(Ok(stream)) if tls::is_h2(&stream) => h2::serve(self, TokioIo::new(stream), peer).await,
+            Ok(Ok(stream)) => self.http1(stream, peer).await,
+            Ok(Err(fault)) => tracing::debug!(error = %fault, "TLS handshake"),
+            Err(_) => tracing::debug!("TLS handshake took too long"),
+        }
+    }
+
+    async fn http1<S>(&self, stream: S, peer: Peer)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let activity = Activity::new();
         let io = TokioIo::new(Watched::new(stream, activity.clone()));
         let answering = activity.clone();

@@ -4,12 +4,14 @@ mod admin;
 mod auction;
 mod connection;
 mod drain;
+mod h2;
 mod http;
 mod identity_api;
 mod io;
 mod listener;
 mod metrics;
 mod reply;
+mod tls;
 mod trusted;
 mod watch;
 mod worker;
@@ -30,6 +32,7 @@ pub use auction::body_of;
 pub use drain::{Drain, Stage};
 pub use listener::{BindError, bind};
 pub use metrics::Metrics;
+pub use tls::{Tls, TlsFault};
 pub use trusted::{Network, NetworkError};
 pub use worker::DataPlane;
 
@@ -60,6 +63,8 @@ pub struct Settings {
     pub insecure_identity: bool,
     /// Peers that count as authenticated and as a secure transport.
     pub trusted_proxies: Vec<Network>,
+    /// `[server.tls]`; without it the data listener speaks plain HTTP.
+    pub tls: Option<Tls>,
 }
 
 /// `[admin]`.

@@ -22,4 +22,5 @@ mod scenarios;
 mod sdk;
 mod seeds;
 mod support;
+mod tls;
 mod vendor_list;

@@ -55,7 +55,7 @@ pub(super) async fn call(room: &Room, request: Request<Incoming>, peer: Peer) ->
 }
 
 async fn attempt(room: &Room, request: Request<Incoming>, peer: Peer) -> Result<Answer, Fault> {
-    if !is_private(room, peer) {
+    if !is_private(peer, room.seat().plane.settings.insecure_identity) {
         return Err(Fault::TlsRequired);
     }
     let directory = &room.gateway().shared().directory;
@@ -80,9 +80,9 @@ async fn attempt(room: &Room, request: Request<Incoming>, peer: Peer) -> Result<
     }
 }
 
-/// Identity calls carry DII: plain HTTP only from loopback, from a trusted proxy, or where it was allowed.
-fn is_private(room: &Room, peer: Peer) -> bool {
-    peer.ip.is_loopback() || peer.trusted || room.seat().plane.settings.insecure_identity
+/// Identity calls carry DII: TLS, or plain HTTP from loopback, from a trusted proxy, or where it was allowed.
+fn is_private(peer: Peer, insecure: bool) -> bool {
+    insecure || peer.tls || peer.trusted || peer.ip.is_loopback()
 }
 
 async fn status(room: &Room, publisher: &Publisher, user: &UserId) -> Result<Answer, Fault> {
@@ -146,3 +146,21 @@ fn consent(
 }
 
 type Judge = fn(&Signals<'_>, Rules<'_>, Regime) -> Result<Consent, privacy::Reason>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_http_is_private_from_near_or_trusted_peers_alone() {
+        let peer = |ip: &str, trusted, tls| Peer { ip: ip.parse().unwrap(), trusted, tls };
+        assert!(!is_private(peer("203.0.113.9", false, false), false));
+        assert!(is_private(peer("203.0.113.9", false, true), false), "TLS");
+        assert!(is_private(peer("203.0.113.9", true, false), false), "a trusted proxy");
+        assert!(
+            is_private(peer("127.0.0.1", false, false), false)
+                && is_private(peer("::1", false, false), false)
+        );
+        assert!(is_private(peer("203.0.113.9", false, false), true), "allowed");
+    }
+}

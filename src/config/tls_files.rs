@@ -1,0 +1,39 @@
+//! `[server.tls]`: the files of the data listener's certificate and key.
+
+use super::reader::{At, Section};
+use crate::server::{Tls, TlsFault};
+
+/// A file that was read.
+struct File<'a> {
+    path: String,
+    at: At<'a>,
+    bytes: Vec<u8>,
+}
+
+/// TLS of the data listener, when the section is there and its files can be served with.
+pub(super) fn tls(server: &Section<'_>) -> Option<Tls> {
+    let section = server.table("tls", "server.tls")?;
+    let (cert, key) = (file(&section, "cert"), file(&section, "key"));
+    let (cert, key) = (section.required("cert", cert), section.required("key", key));
+    let (cert, key) = (cert?, key?);
+    let wrong = |name, file: &File<'_>, reason| {
+        section.wrong(&file.at, name, format!("file {}: {reason}", file.path));
+    };
+    match Tls::from_pem(&cert.bytes, &key.bytes) {
+        Ok(tls) => return Some(tls),
+        Err(TlsFault::Certificate(reason)) => wrong("cert", &cert, reason),
+        Err(TlsFault::Key(reason)) => wrong("key", &key, reason),
+    }
+    None
+}
+
+fn file<'a>(section: &Section<'a>, key: &'static str) -> Option<File<'a>> {
+    let (path, at) = section.text(key)?;
+    match std::fs::read(&path) {
+        Ok(bytes) => Some(File { path, at, bytes }),
+        Err(fault) => {
+            section.wrong(&at, key, format!("file {path} cannot be read: {fault}"));
+            None
+        }
+    }
+}
