@@ -14,7 +14,7 @@ use crate::gateway::{self, Directory, Shared};
 use crate::identity::{self, Identities};
 use crate::net::{HyperTransport, TransportSettings, tls};
 use crate::operator::{self, OperatorClient, Operators};
-use crate::server::{self, Admin, AdminState, DataPlane, Drain, Plane, Stage};
+use crate::server::{self, Admin, AdminState, CaptureSettings, Captures, DataPlane, Drain, Plane, Stage};
 use crate::ssp;
 use crate::store::{self, Store};
 use crate::telemetry::Registry;
@@ -30,6 +30,7 @@ pub struct App {
     data: std::net::TcpListener,
     admin: std::net::TcpListener,
     admin_token: Option<crate::secret::Secret<String>>,
+    capture: CaptureSettings,
     registry: Registry,
     store: Store,
 }
@@ -83,6 +84,7 @@ impl App {
             limits: config.limits,
             vendors,
             require_key: config.require_key,
+            tap: Arc::default(),
             debug: config.debug,
             gzip_min_bytes: config.gzip_min_bytes,
         };
@@ -94,7 +96,8 @@ impl App {
             drain: Drain::default(),
             control: control.handle().clone(),
         };
-        Ok(Self { control, plane, data, admin, admin_token: config.admin.token, registry, store })
+        let (admin_token, capture) = (config.admin.token, config.capture);
+        Ok(Self { control, plane, data, admin, admin_token, capture, registry, store })
     }
 
     /// The control runtime, for what else the process watches.
@@ -119,6 +122,12 @@ impl App {
             registry: self.registry.clone(),
             drain: self.plane.drain.clone(),
             token: self.admin_token,
+            captures: Captures {
+                tap: Arc::clone(&self.plane.shared.tap),
+                settings: self.capture,
+                limits: self.plane.shared.limits,
+                drain: self.plane.drain.clone(),
+            },
         };
         let entered = self.control.enter();
         let listener = tokio::net::TcpListener::from_std(self.admin)?;

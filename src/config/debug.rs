@@ -1,11 +1,22 @@
 //! `[debug]`.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use super::reader::Section;
 use crate::gateway::DebugAllow;
+use crate::server::CaptureSettings;
 
 const SHAPE: &str = "must be true, false or a list of publisher ids";
+
+/// `capture_seconds`, `capture_requests`, `capture_bytes`: how much one capture may record.
+pub(super) fn capture(section: &Section<'_>) -> CaptureSettings {
+    CaptureSettings {
+        max_time: Duration::from_secs(section.integer("capture_seconds", 1..=86_400, 600)),
+        max_requests: section.integer("capture_requests", 1..=10_000_000, 100_000),
+        max_bytes: section.integer("capture_bytes", 1024..=1 << 40, 1 << 28),
+    }
+}
 
 /// `allow`: nobody (default), everybody, or these publishers. `publishers` are the ids in the files, also of those that
 /// have faults: these are told where they are.

@@ -55,8 +55,10 @@ pub struct Config {
     pub ssps: Vec<crate::ssp::Settings>,
     /// `privacy.gvl`, read.
     pub vendors: gateway::Vendors,
-    /// `[debug]`.
+    /// `debug.allow`.
     pub debug: gateway::DebugAllow,
+    /// `[debug]`: how much a capture may record.
+    pub capture: server::CaptureSettings,
     /// `[log]`.
     pub log: log::Settings,
     /// `metrics.publishers`.
@@ -126,7 +128,10 @@ fn resolve(main: &Source, included: &[Source], context: &Context<'_>) -> Option<
     let ssps = ssp::all(&tables, context);
     let publishers =
         publisher::all(&tables, context, &ssps, &publisher::Defaults { policy: &policy, has_operator });
-    let debug = debug::allow(&section("debug"), &publisher::ids(&tables));
+    let debug_section = section("debug");
+    let capture = debug::capture(&debug_section);
+    let debug = debug::allow(&debug_section, &publisher::ids(&tables));
+    drop(debug_section);
     for (index, (source, table)) in tables.iter().enumerate() {
         reader::unknown_sections(context, source, table, index == 0);
     }
@@ -144,6 +149,7 @@ fn resolve(main: &Source, included: &[Source], context: &Context<'_>) -> Option<
         ssps,
         vendors: vendors?,
         debug,
+        capture,
         log,
         metrics_publishers,
     })

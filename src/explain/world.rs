@@ -91,6 +91,7 @@ impl World {
             limits: self.limits,
             vendors: Arc::clone(&self.vendors),
             require_key: self.require_key,
+            tap: Arc::default(),
             debug: DebugAllow::default(),
             // No answer is packed: there is none.
             gzip_min_bytes: 0,

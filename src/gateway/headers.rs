@@ -7,7 +7,7 @@ use super::outcome::RejectKind;
 use crate::uid2::DiiKind;
 
 const SEC_GPC: HeaderName = HeaderName::from_static("sec-gpc");
-const PUBLISHER_USER_ID: HeaderName = HeaderName::from_static("x-publisher-user-id");
+pub(super) const PUBLISHER_USER_ID: HeaderName = HeaderName::from_static("x-publisher-user-id");
 
 /// What goes on as it came. Of several values the first.
 const TRAVELS: [&str; 4] = ["x-openrtb-version", "user-agent", "accept-language", "traceparent"];

@@ -25,6 +25,7 @@ mod rehearsal;
 mod removal;
 mod signals;
 mod subject;
+mod tap;
 mod vendors;
 mod waiting;
 
@@ -57,6 +58,7 @@ pub use metrics::{Labels, Metrics, OutcomeLabel};
 pub use outcome::{Answer as OutcomeAnswer, Outcome, Reject, RejectKind};
 pub use reason::{Reason, ResultLabel, denial_label};
 pub use signals::{LoginPrivacy, regime};
+pub use tap::{Recording, Sample, Tap};
 pub use vendors::{VendorFault, VendorSettings, Vendors};
 
 /// What every data-plane thread shares.
@@ -73,6 +75,8 @@ pub struct Shared {
     pub vendors: Arc<Vendors>,
     /// A request without a known key is refused, even when `match` would find its publisher.
     pub require_key: bool,
+    /// Where requests are recorded.
+    pub tap: Arc<Tap>,
     /// Whose callers are told what happened to their requests.
     pub debug: DebugAllow,
     /// Length in bytes from which an answer of our own is packed for a caller who takes gzip; 0 = never.
@@ -111,6 +115,7 @@ impl Gateway {
     /// Everything up to the moment at which bytes leave.
     async fn prepare(&self, inbound: Inbound) -> Result<(Prepared, Outgoing), Reject> {
         let started = inbound.started;
+        self.shared.tap.offer(&inbound);
         let admitted = admit::admit(&self.shared, &self.legs, inbound)?;
         let mut trace = Trace::begin(&admitted, started);
         let (decision, waited) = {

@@ -14,6 +14,7 @@ mod eid;
 mod error;
 pub mod guard;
 mod lookup;
+pub mod mask;
 mod permissions;
 mod read;
 mod request;

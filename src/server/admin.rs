@@ -1,12 +1,13 @@
-//! The admin listener: health, readiness, version, metrics. On the control plane; never on the path of an ad.
+//! The admin listener: health, readiness, version, metrics, captures. On the control plane; never on the path of an ad.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::http::header::AUTHORIZATION;
-use ::http::{HeaderValue, Method, Request};
+use ::http::{HeaderValue, Method, Request, Response};
+use bytes::Bytes;
+use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -14,6 +15,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 
+use super::access;
+use super::capture::{CaptureFault, Captures, Lines};
 use super::drain::{Drain, Stage};
 use super::reply::{self, Reply};
 use crate::secret::Secret;
@@ -32,7 +35,12 @@ pub struct AdminState {
     pub drain: Drain,
     /// Needed for everything but health, unless the listener is on loopback.
     pub token: Option<Secret<String>>,
+    /// Records ad requests.
+    pub captures: Captures,
 }
+
+/// An answer that is there, or one that goes on while a capture does.
+type Answer = Response<Either<Full<Bytes>, Lines>>;
 
 /// The admin listener.
 pub struct Admin {
@@ -72,8 +80,34 @@ async fn one(state: Arc<AdminState>, open: bool, stream: TcpStream) {
     }
 }
 
-fn answer(state: &AdminState, open: bool, request: &Request<Incoming>) -> Reply {
-    let path = request.uri().path();
+fn answer(state: &AdminState, open: bool, request: &Request<Incoming>) -> Answer {
+    match request.uri().path() {
+        "/debug/capture" => match capture(state, open, request) {
+            Ok(lines) => reply::capture(lines).map(Either::Right),
+            Err(refused) => refused.map(Either::Left),
+        },
+        path => plain(state, open, (request, path)).map(Either::Left),
+    }
+}
+
+/// Whoever may not simply look needs the token: what it starts costs the path of the ads a little.
+fn capture(state: &AdminState, open: bool, request: &Request<Incoming>) -> Result<Lines, Reply> {
+    if !matches!(*request.method(), Method::GET | Method::POST) {
+        return Err(reply::method_not_allowed("GET, POST"));
+    }
+    let (method, headers) = (request.method(), request.headers());
+    let from_here = open && access::is_from_here(method, headers);
+    if !from_here && !access::has_token(state.token.as_ref(), headers) {
+        return Err(reply::token_required());
+    }
+    state.captures.begin(request.uri().query()).map_err(|fault| match fault {
+        CaptureFault::Busy => reply::busy(&fault.to_string()),
+        CaptureFault::Query(fault) => reply::bad_query(&fault.to_string()),
+        CaptureFault::NoKey => reply::internal_error(),
+    })
+}
+
+fn plain(state: &AdminState, open: bool, (request, path): (&Request<Incoming>, &str)) -> Reply {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return reply::method_not_allowed("GET, HEAD");
     }
@@ -82,7 +116,7 @@ fn answer(state: &AdminState, open: bool, request: &Request<Incoming>) -> Reply 
         "/readyz" => return ready(state),
         _ => {}
     }
-    if !open && !has_token(state, request) {
+    if !open && !access::has_token(state.token.as_ref(), request.headers()) {
         return reply::token_required();
     }
     match path {
@@ -115,11 +149,4 @@ fn version() -> serde_json::Value {
         "version": env!("CARGO_PKG_VERSION"),
         "commit": env!("UID2GW_COMMIT"),
     })
-}
-
-fn has_token(state: &AdminState, request: &Request<Incoming>) -> bool {
-    let Some(expected) = &state.token else { return false };
-    let presented = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let token = presented.and_then(|text| text.strip_prefix("Bearer ")).map(str::trim);
-    token.is_some_and(|token| Secret::new(token.to_owned()) == *expected)
 }

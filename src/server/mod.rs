@@ -1,7 +1,9 @@
 //! HTTP in and out: one acceptor, one data-plane thread per core, the identity API, the admin listener, the drain.
 
+mod access;
 mod admin;
 mod auction;
+mod capture;
 mod connection;
 mod drain;
 mod h2;
@@ -29,6 +31,7 @@ use crate::telemetry::Registry;
 
 pub use admin::{Admin, AdminState};
 pub use auction::body_of;
+pub use capture::{CaptureSettings, Captures};
 pub use drain::{Drain, Stage};
 pub use listener::{BindError, bind};
 pub use metrics::Metrics;

@@ -1,12 +1,13 @@
 //! The only place with HTTP statuses: outcomes and refusals → responses, errors as `application/problem+json`
 //! (RFC 9457).
 
-use ::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use ::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, TRAILER, WWW_AUTHENTICATE};
 use ::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use bytes::Bytes;
 use http_body_util::Full;
 use serde_json::{Map, Value, json};
 
+use super::capture::{self, Lines};
 use super::identity_api::{Answer as ApiAnswer, Fault};
 use crate::gateway::{Outcome, OutcomeAnswer, Reject, RejectKind};
 use crate::identity::{LoginError, Origin, Phase};
@@ -18,6 +19,7 @@ pub(super) type Reply = Response<Full<Bytes>>;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
+const NDJSON: HeaderValue = HeaderValue::from_static("application/x-ndjson");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const X_OPENRTB_VERSION: HeaderName = HeaderName::from_static("x-openrtb-version");
@@ -202,6 +204,26 @@ pub(super) fn content(content_type: HeaderValue, body: Vec<u8>) -> Reply {
 /// JSON, 200.
 pub(super) fn json_reply(body: &Value) -> Reply {
     new(StatusCode::OK, Some(JSON), body.to_string().into())
+}
+
+/// The lines of a capture, as they come.
+pub(super) fn capture(lines: Lines) -> Response<Lines> {
+    let mut reply = Response::new(lines);
+    let headers = reply.headers_mut();
+    headers.insert(CONTENT_TYPE, NDJSON);
+    headers.insert(CACHE_CONTROL, NO_STORE);
+    headers.insert(TRAILER, capture::TALLY.into());
+    reply
+}
+
+/// 409: one at a time.
+pub(super) fn busy(detail: &str) -> Reply {
+    problem(StatusCode::CONFLICT, detail, Map::new())
+}
+
+/// 400 of a query.
+pub(super) fn bad_query(detail: &str) -> Reply {
+    problem(StatusCode::BAD_REQUEST, detail, Map::new())
 }
 
 /// 401 of the admin listener.

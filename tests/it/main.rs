@@ -9,6 +9,7 @@
 
 mod answers;
 mod bytes;
+mod capture;
 mod cli;
 mod explain;
 mod identity_api;

@@ -33,6 +33,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use self::keys::Named;
 use self::shape::is_raw_uid2;
 use self::walk::Walk;
 use self::wording::Wording;
@@ -41,7 +42,7 @@ use super::cursor::Cursor;
 use super::eid::Place;
 use super::error::ScanError;
 use super::request::BidRequest;
-use super::scan::Kind;
+use super::scan::{Kind, Limits};
 
 /// What to look for.
 #[derive(Clone, Copy, Debug)]
@@ -161,6 +162,17 @@ fn may_hold_raw(request: &BidRequest, watch: &Watch<'_>) -> bool {
                 watch.tokens_of.iter().any(|source| eid.is_of(source)) && eid.ids().any(|id| is_raw_uid2(&id))
             })
     })
+}
+
+/// Whether a text, taken by itself, is or holds DII, also under up to two layers of encoding.
+pub(super) fn holds_dii(text: &str) -> bool {
+    let (watch, wording) = (Watch { dii: true, own: &[], tokens_of: &[] }, Wording::new(&[]));
+    Walk::new(b"", 0, (&watch, &wording, Limits::default())).is_dii(text, Named::Nothing)
+}
+
+/// Whether a name says that what stands under it is an e-mail address, a phone number or the hash of one.
+pub(super) fn names_dii(name: &str) -> bool {
+    Named::of(name) != Named::Nothing
 }
 
 impl Found {

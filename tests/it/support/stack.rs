@@ -33,6 +33,8 @@ pub(crate) struct Plan {
     pub(crate) ssps: Vec<(String, SocketAddr, String)>,
     /// Other sections, whole.
     pub(crate) extra: String,
+    /// `[admin]` lines; a free port of loopback when empty.
+    pub(crate) admin: String,
     /// `[store]` lines; memory when empty.
     pub(crate) store: String,
     /// `[identity]` lines.
@@ -64,10 +66,11 @@ impl Plan {
                 publisher.push(line);
             }
         }
+        let admin = if self.admin.is_empty() { "listen = \"127.0.0.1:0\"" } else { &self.admin };
         let euid =
             if self.is_euid() { format!("euid = {{ urls = [\"{operator}\"] }}") } else { String::new() };
         let mut text = format!(
-            "[server]\nlisten = \"127.0.0.1:0\"\nworkers = 1\ndrain_seconds = 0\n{}\n[admin]\nlisten = \"127.0.0.1:0\"\n\
+            "[server]\nlisten = \"127.0.0.1:0\"\nworkers = 1\ndrain_seconds = 0\n{}\n[admin]\n{admin}\n\
              [operator]\nurls = [\"{operator}\"]\n{euid}\n{}\n[identity]\n{}\n[store]\n{store}\nencryption_key = {STORE_KEY:?}\n{}\n\
              [[publisher]]\nid = \"acme\"\n{}\n",
             self.server,

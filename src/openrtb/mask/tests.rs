@@ -1,0 +1,292 @@
+//! No identifier survives, whatever its form and wherever it stands; everything else does.
+#![expect(clippy::indexing_slicing, reason = "a slice out of bounds is a failed test")]
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use proptest::prelude::*;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::super::corpus::corpus;
+use super::*;
+
+/// A stand-in for a keyed function.
+pub(super) fn key(input: &[u8]) -> [u8; 32] {
+    Sha256::new().chain_update(b"a key").chain_update(input).finalize().into()
+}
+
+fn masked(body: &str, beside: &[&str]) -> String {
+    let masked = Mask::new(&key, Limits::default()).request(&Bytes::from(body.to_owned()), beside).unwrap();
+    assert_eq!(masked.len(), body.len(), "{body}");
+    String::from_utf8(masked.to_vec()).unwrap()
+}
+
+fn request(members: &str) -> String {
+    format!(r#"{{"id":"r","imp":[{{"id":"1"}}],"site":{{"domain":"www.example.com"}},{members}}}"#)
+}
+
+/// An id as it may be written.
+fn forms(id: &str) -> Vec<String> {
+    let hex: String = id.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let percent: String = id.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let plain = STANDARD.encode(id).trim_end_matches('=').to_owned();
+    vec![id.to_owned(), plain, URL_SAFE_NO_PAD.encode(id), hex.to_ascii_uppercase(), hex, percent]
+}
+
+const IDS: [&str; 6] = [
+    "jane.canary77@example.com",
+    "+15557654321",
+    "user-canary-4711",
+    "6e5b2c52-9a5e-4f0b-9a0e-0d3a7c2d8c1f",
+    "A4AAAACanary1zzzzzzzzzzzzzzzzzzzzz-_4242",
+    "203.0.113.142",
+];
+
+/// Where an id may stand; `X` is it.
+const PLACES: [&str; 22] = [
+    r#""user":{"id":"X"}"#,
+    r#""user":{"buyeruid":"X"}"#,
+    r#""user":{"customdata":"a X b"}"#,
+    r#""user":{"keywords":"cars,uid=X"}"#,
+    r#""user":{"kwarray":["k=X"]}"#,
+    r#""user":{"eids":[{"source":"s.example","uids":[{"id":"X","atype":1}]}]}"#,
+    r#""user":{"ext":{"eids":[{"source":"s.example","uids":[{"id":"X","ext":{"x":"X"}}]}]}}"#,
+    r#""user":{"ext":{"uid2":{"email":"X"},"publisher_user_id":"X"}}"#,
+    r#""user":{"ext":{"whatever":{"deep":[["X"]]}}}"#,
+    r#""user":{"data":[{"id":"X","name":"n","segment":[{"id":"X","name":"email_hash","value":"X"}]}]}"#,
+    r#""user":{"geo":{"zip":"X"}}"#,
+    r#""user":"X""#,
+    r#""user":["X"]"#,
+    r#""device":{"ifa":"X"}"#,
+    r#""device":{"dpidsha1":"X","ext":{"vendor":"X"}}"#,
+    r#""device":{"ip":"X"}"#,
+    r#""device":{"geo":{"ext":{"x":"X"}}}"#,
+    r#""source":{"tid":"X"}"#,
+    r#""ext":{"deviceId":"X","userId":"X","hashed_email":"X"}"#,
+    r#""app":{"ref":"x?u=X&v=1","page":"https://x.example/a?u=X#X"}"#,
+    r#""regs":{"ext":{"link":"https://x.example/a?u=X"}}"#,
+    r#""imp2":[{"ext":{"eids":[{"uids":[{"id":"X"}]}]}}]"#,
+];
+
+#[test]
+fn no_form_of_an_id_survives_in_any_place() {
+    for id in IDS {
+        for form in forms(id) {
+            for place in PLACES {
+                let body = request(&place.replace('X', &form))
+                    .replace(r#""site":{"domain":"www.example.com"},"#, "");
+                let out = masked(&body, &[]);
+                assert!(!out.contains(&form), "{form} in {out}");
+            }
+        }
+    }
+}
+
+/// Where an address or number stands in plain text outside of everything.
+#[test]
+fn no_address_survives_in_text() {
+    for id in &IDS[..2] {
+        for form in forms(id) {
+            for text in
+                [r#""ext":{"x":"X"}"#, r#""ext":{"x":["a, X; b"]}"#, r#""ext":{"X":1}"#, r#""bcat":["X"]"#]
+            {
+                let out = masked(&request(&text.replace('X', &form)), &[]);
+                assert!(!out.contains(&form), "{form} in {out}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_id_that_was_masked_goes_wherever_else_it_stands() {
+    for id in IDS {
+        for form in forms(id) {
+            let members = format!(
+                r#""user":{{"id":"{id}"}},"ext":{{"a":"x-{form}-y","b":["{form}"],"c":"\u0041 {form}","{form}":"%20{form}"}}"#
+            );
+            let out = masked(&request(&members), &[]);
+            assert!(!out.contains(&form), "{form} in {out}");
+            let beside = masked(&request(&format!(r#""ext":{{"a":"x-{form}-y"}}"#)), &[id]);
+            assert!(!beside.contains(&form), "{form} in {beside}");
+        }
+    }
+    let out = masked(&request(r#""user":{"id":"1234567890"},"ext":{"n":1234567890,"m":[12345678901]}"#), &[]);
+    assert!(!out.contains(":1234567890") && out.contains("12345678901"), "{out}");
+}
+
+/// The same id is the same pseudonym in every place, another key makes another.
+#[test]
+fn pseudonyms_hold_within_one_key() {
+    let mask = Mask::new(&key, Limits::default());
+    let out = masked(&request(r#""user":{"id":"user-4711","ext":{"publisher_user_id":"user-4711"}}"#), &[]);
+    let tree: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(tree["user"]["id"], mask.pseudonym("user-4711"));
+    assert_eq!(tree["user"]["ext"]["publisher_user_id"], tree["user"]["id"]);
+    let other = |input: &[u8]| key(&[b"another".as_slice(), input].concat());
+    assert_ne!(Mask::new(&other, Limits::default()).pseudonym("user-4711"), mask.pseudonym("user-4711"));
+}
+
+#[test]
+fn what_is_no_identifier_stays_byte_for_byte() {
+    for members in [
+        r#""regs":{"gpp":"DBABMA~CPXxRfAPXxRfAAfKABENB-CgAAAAAAAAAAYgAAAAAAAA","us_privacy":"1YNN"}"#,
+        r#""user":{"consent":"CPXxRfAPXxRfAAfKABENB-CgAAAAAAAAAAYgAAAAAAAA","gender":"F","yob":1985}"#,
+        r#""user":{"keywords":"sports,cars","eids":[{"source":"s.example","uids":[{"atype":3}]}]}"#,
+        r#""device":{"ua":"Mozilla/5.0 (X11; Linux x86_64)","ifa":"00000000-0000-0000-0000-000000000000","lmt":1,"w":1080,"h":2400}"#,
+        r#""device":{"geo":{"country":"USA","region":"CA","lat":37.8,"lon":-122},"os":"iOS","ext":{"atts":3}}"#,
+        r#""x": 1.5e2 , "ext":{"x":1.0,"y":"\u00e9\n","z":{"a":"A","a":"B"}}"#,
+        r#""imp2":[{"tagid":"80ce30c53c16e6ede735f123ef6e32361bfc7b22","secure":1}],"bcat":["IAB1-5"]"#,
+    ] {
+        let body = request(members).replace(r#"{"id":"r""#, r#"{"id":"-""#);
+        assert_eq!(masked(&body, &[]), body);
+    }
+}
+
+#[test]
+fn positions_are_rounded_and_lines_become_one() {
+    let out = masked(&request("\"device\":\r\n{\"geo\":{\"lat\":48.858370,\"lon\":\"2.294481\"}}"), &[]);
+    assert!(out.contains(r#""device":  {"geo":{"lat":48.800000,"lon":"2.200000"}}"#), "{out}");
+}
+
+/// By what a publisher is found stays, even where the same text is an id of the user's.
+#[test]
+fn routing_survives() {
+    let body = r#"{"id":"r","imp":[{"id":"1"}],"site":{"domain":"shop24.example","publisher":{"id":"pub-4711-x"}},"user":{"id":"pub-4711-x","ext":{"d":"shop24.example"}}}"#;
+    let tree: Value = serde_json::from_str(&masked(body, &[])).unwrap();
+    assert_eq!(
+        (&tree["site"]["domain"], &tree["site"]["publisher"]["id"]),
+        (&"shop24.example".into(), &"pub-4711-x".into())
+    );
+    assert_ne!(tree["user"]["id"], "pub-4711-x");
+}
+
+/// Every realistic request: as long, still a request, the same shape, and none of its ids.
+#[test]
+fn the_corpus_is_masked() {
+    let mut compared = 0;
+    for (name, body) in corpus() {
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        let out = masked(&text, &[]);
+        // Half of a surrogate pair, which one of them has, is none of serde's JSON.
+        let Ok(before) = serde_json::from_str::<Value>(&text) else { continue };
+        let after: Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(shape(&before), shape(&after), "{name}");
+        compared += 1;
+        let mut ids = Vec::new();
+        for pointer in [
+            "/user/id",
+            "/user/buyeruid",
+            "/device/ifa",
+            "/device/ip",
+            "/device/ipv6",
+            "/user/ext/eids",
+            "/user/eids",
+        ] {
+            ids_in(before.pointer(pointer).unwrap_or(&Value::Null), "id", &mut ids);
+        }
+        for id in
+            ids.iter().filter(|id| id.len() >= 6 && id.bytes().any(|byte| (b'1'..=b'9').contains(&byte)))
+        {
+            for form in forms(id) {
+                assert!(!out.contains(&form), "{name}: {form} in {out}");
+            }
+        }
+    }
+    assert!(compared >= 24, "{compared}");
+}
+
+fn ids_in(value: &Value, name: &str, ids: &mut Vec<String>) {
+    match value {
+        Value::String(id) if matches!(name, "id") => ids.push(id.clone()),
+        Value::Array(items) => items.iter().for_each(|item| ids_in(item, name, ids)),
+        Value::Object(members) => members.iter().for_each(|(name, value)| ids_in(value, name, ids)),
+        _ => {}
+    }
+}
+
+/// Names and kinds, without what they hold.
+fn shape(value: &Value) -> Value {
+    match value {
+        Value::Array(items) => items.iter().map(shape).collect(),
+        Value::Object(members) => members.iter().map(|(name, value)| (name.clone(), shape(value))).collect(),
+        Value::String(_) => "s".into(),
+        Value::Number(_) => 0.into(),
+        other => other.clone(),
+    }
+}
+
+#[test]
+fn what_is_no_request_has_no_mask() {
+    let mask = Mask::new(&key, Limits::default());
+    for body in ["", "{", "[]", r#"{"id":"r"}"#, "{\"id\":\"r\",\"imp\":[{\"id\":\"1\"}],\"x\":\"\u{1}\"}"] {
+        assert!(
+            matches!(mask.request(&Bytes::from(body.to_owned()), &[]), Err(Unmasked::Refused(_))),
+            "{body}"
+        );
+    }
+}
+
+/// So many ids in so long a body are not searched for, and what is not searched is not handed on.
+#[test]
+fn work_is_bounded() {
+    let mask = Mask::new(&key, Limits::default());
+    let with = |count: usize| {
+        let ids: Vec<String> = (0..count).map(|at| format!("\"id-{at:08}\"")).collect();
+        request(&format!(r#""user":{{"ext":{{"x":[{}]}}}}"#, ids.join(",")))
+    };
+    assert!(mask.request(&Bytes::from(with(500)), &[]).is_ok());
+    assert_eq!(mask.request(&Bytes::from(with(20_000)), &[]).unwrap_err(), Unmasked::TooMuch);
+}
+
+fn json() -> impl Strategy<Value = Value> {
+    let text = prop_oneof![
+        "[ -~é日😀\\n]{0,24}",
+        "[a-z]{1,8}@[a-z]{1,8}\\.[a-z]{2,3}",
+        "\\+[1-9][0-9]{9,14}",
+        "https://[a-z]{1,5}\\.example/\\?[a-z]=[a-z0-9]{1,9}(#[a-z]{1,4})?",
+        "[0-9a-f]{8}-[0-9a-f]{4}",
+    ];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        text.prop_map(Value::from),
+    ];
+    let name = prop_oneof![
+        "[ -~é]{0,9}",
+        proptest::sample::select(vec![
+            "id", "user", "ext", "eids", "uids", "data", "segment", "device", "geo", "lat", "ip", "page",
+            "email", "uid2", "keywords", "name", "ifa", "tid",
+        ])
+        .prop_map(str::to_owned),
+    ];
+    leaf.prop_recursive(5, 60, 6, move |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+            proptest::collection::vec((name.clone(), inner), 0..6)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// Whatever the request: as long, one line, the same shape but for names that are DII, and again the same when it is
+    /// masked twice under one key.
+    #[test]
+    fn any_request_is_masked(user in json(), device in json(), ext in json()) {
+        let members = format!(r#""user":{user:#},"device":{device},"ext":{ext}"#);
+        let body = Bytes::from(request(&members));
+        let mask = Mask::new(&key, Limits::default());
+        if BidRequest::parse(body.clone(), &Limits::default()).is_ok() {
+            let out = mask.request(&body, &[]).unwrap();
+            prop_assert_eq!(out.len(), body.len());
+            prop_assert!(!out.contains(&b'\n'));
+            let tree: Value = serde_json::from_slice(&out).unwrap();
+            prop_assert_eq!(&mask.request(&body, &[]).unwrap(), &out);
+            prop_assert_eq!(&tree["site"]["domain"], "www.example.com");
+        }
+    }
+}
