@@ -15,7 +15,10 @@ use crate::telemetry::log;
 
 /// Run the gateway until SIGTERM or SIGINT, then drain. Exit code 0 after a drain, 2 for a bad configuration.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  uid2-gateway serve --config deploy/gateway.toml")]
+#[command(after_help = "Example:\n  uid2-gateway serve --config deploy/gateway.toml\n\n\
+    Record what it is asked, with pseudonyms for every identifier, and play it again:\n  \
+    curl 'http://127.0.0.1:9090/debug/capture?seconds=10' > corpus.ndjson\n  \
+    uid2-gateway replay --target http://127.0.0.1:8080 --corpus corpus.ndjson --recorded")]
 pub(super) struct Args {
     /// Configuration file (TOML).
     #[arg(long, value_name = "FILE")]

@@ -16,7 +16,7 @@ use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::access;
-use super::capture::{CaptureFault, Captures, Lines};
+use super::capture::{Captures, Lines};
 use super::drain::{Drain, Stage};
 use super::reply::{self, Reply};
 use crate::secret::Secret;
@@ -82,29 +82,25 @@ async fn one(state: Arc<AdminState>, open: bool, stream: TcpStream) {
 
 fn answer(state: &AdminState, open: bool, request: &Request<Incoming>) -> Answer {
     match request.uri().path() {
-        "/debug/capture" => match capture(state, open, request) {
-            Ok(lines) => reply::capture(lines).map(Either::Right),
-            Err(refused) => refused.map(Either::Left),
-        },
+        "/debug/capture" => capture(state, open, request),
         path => plain(state, open, (request, path)).map(Either::Left),
     }
 }
 
 /// Whoever may not simply look needs the token: what it starts costs the path of the ads a little.
-fn capture(state: &AdminState, open: bool, request: &Request<Incoming>) -> Result<Lines, Reply> {
-    if !matches!(*request.method(), Method::GET | Method::POST) {
-        return Err(reply::method_not_allowed("GET, POST"));
-    }
+fn capture(state: &AdminState, open: bool, request: &Request<Incoming>) -> Answer {
     let (method, headers) = (request.method(), request.headers());
-    let from_here = open && access::is_from_here(method, headers);
-    if !from_here && !access::has_token(state.token.as_ref(), headers) {
-        return Err(reply::token_required());
-    }
-    state.captures.begin(request.uri().query()).map_err(|fault| match fault {
-        CaptureFault::Busy => reply::busy(&fault.to_string()),
-        CaptureFault::Query(fault) => reply::bad_query(&fault.to_string()),
-        CaptureFault::NoKey => reply::internal_error(),
-    })
+    let may =
+        (open && access::is_from_here(method, headers)) || access::has_token(state.token.as_ref(), headers);
+    let refused = match *method {
+        Method::GET | Method::POST if may => match state.captures.begin(request.uri().query()) {
+            Ok(lines) => return reply::capture(lines).map(Either::Right),
+            Err(fault) => reply::no_capture(&fault),
+        },
+        Method::GET | Method::POST => reply::token_required(),
+        _ => reply::method_not_allowed("GET, POST"),
+    };
+    refused.map(Either::Left)
 }
 
 fn plain(state: &AdminState, open: bool, (request, path): (&Request<Incoming>, &str)) -> Reply {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use serde_json::{Map, Value, json};
 
-use super::capture::{self, Lines};
+use super::capture::{self, CaptureFault, Lines};
 use super::identity_api::{Answer as ApiAnswer, Fault};
 use crate::gateway::{Outcome, OutcomeAnswer, Reject, RejectKind};
 use crate::identity::{LoginError, Origin, Phase};
@@ -216,14 +216,14 @@ pub(super) fn capture(lines: Lines) -> Response<Lines> {
     reply
 }
 
-/// 409: one at a time.
-pub(super) fn busy(detail: &str) -> Reply {
-    problem(StatusCode::CONFLICT, detail, Map::new())
-}
-
-/// 400 of a query.
-pub(super) fn bad_query(detail: &str) -> Reply {
-    problem(StatusCode::BAD_REQUEST, detail, Map::new())
+/// A capture that does not begin.
+pub(super) fn no_capture(fault: &CaptureFault) -> Reply {
+    let status = match fault {
+        CaptureFault::Busy => StatusCode::CONFLICT,
+        CaptureFault::Query(_) => StatusCode::BAD_REQUEST,
+        CaptureFault::NoKey => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    problem(status, &fault.to_string(), Map::new())
 }
 
 /// 401 of the admin listener.

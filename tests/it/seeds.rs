@@ -13,6 +13,8 @@ mod envelope;
 mod gpp;
 #[path = "../../fuzz/targets/guard.rs"]
 mod guard;
+#[path = "../../fuzz/targets/mask.rs"]
+mod mask;
 #[path = "../../fuzz/targets/merge.rs"]
 pub(crate) mod merge;
 #[path = "../../fuzz/targets/scan.rs"]
@@ -62,6 +64,11 @@ fn envelope_seeds() {
 #[test]
 fn guard_seeds() {
     replay("guard", guard::check);
+}
+
+#[test]
+fn mask_seeds() {
+    replay("mask", mask::check);
 }
 
 #[test]

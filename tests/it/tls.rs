@@ -9,6 +9,7 @@ use http::{Method, Request, StatusCode, Version};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::crypto::SupportedKxGroup;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, NamedGroup};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -48,7 +49,11 @@ impl Secure {
         std::fs::write(&key_file, key.serialize_pem()).unwrap();
         let ssp = ScriptedSsp::start(Script::default()).await;
         let stack = Stack::start(&Plan {
-            server: format!("tls = {{ cert = {cert_file:?}, key = {key_file:?} }}\n{server}"),
+            server: format!(
+                "tls = {{ cert = \"{}\", key = \"{}\" }}\n{server}",
+                cert_file.display(),
+                key_file.display()
+            ),
             ssps: vec![("alpha".into(), ssp.address, String::new())],
             publisher: String::from("match = { hosts = [\"ads.example.com\"] }"),
             ..Plan::default()
@@ -149,7 +154,7 @@ async fn a_publisher_is_found_by_host_over_both_versions() {
 async fn the_preferred_group_is_hybrid_and_older_clients_are_served() {
     let gateway = Secure::start("").await;
     let group = |stream: &TlsStream<TcpStream>| {
-        stream.get_ref().1.negotiated_key_exchange_group().map(|group| group.name())
+        stream.get_ref().1.negotiated_key_exchange_group().map(SupportedKxGroup::name)
     };
     assert_eq!(group(&gateway.dial("h2").await), Some(NamedGroup::X25519MLKEM768));
     for name in [NamedGroup::X25519, NamedGroup::secp256r1, NamedGroup::secp384r1] {

@@ -42,7 +42,7 @@ fn tells(id: &str) -> bool {
 
 /// How an id may be written.
 fn forms(id: &str) -> [String; 7] {
-    let hex: String = id.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex(id);
     [
         id.to_ascii_lowercase(),
         id.to_ascii_uppercase(),
@@ -52,6 +52,12 @@ fn forms(id: &str) -> [String; 7] {
         URL_SAFE_NO_PAD.encode(id),
         id.to_owned(),
     ]
+}
+
+/// The bytes of a text in lower-case hex.
+pub(super) fn hex(text: &str) -> String {
+    let nibbles = text.bytes().flat_map(|byte| [byte >> 4, byte & 15]);
+    nibbles.filter_map(|nibble| char::from_digit(nibble.into(), 16)).collect()
 }
 
 /// The contents of strings and the numbers, in order.
@@ -90,7 +96,7 @@ fn everywhere(
         from = end;
         let masked = if is_inside(&places.strings, at, end) {
             pseudonyms.of(form)
-        } else if places.numbers.iter().any(|span| span.range() == (at..end)) {
+        } else if is_whole(&places.numbers, at, end) {
             pseudonyms.of_number(form)
         } else {
             continue; // across the border of a string: another text that looks like it
@@ -104,6 +110,11 @@ fn everywhere(
 fn is_inside(strings: &[Span], start: usize, end: usize) -> bool {
     let after = strings.partition_point(|span| span.start as usize <= start);
     after.checked_sub(1).and_then(|at| strings.get(at)).is_some_and(|span| end <= span.end as usize)
+}
+
+fn is_whole(numbers: &[Span], start: usize, end: usize) -> bool {
+    let found = numbers.binary_search_by_key(&start, |span| span.start as usize);
+    found.ok().and_then(|at| numbers.get(at)).is_some_and(|span| span.end as usize == end)
 }
 
 /// Strings that hold one of them once their escapes or their per cent encoding are undone go as a whole.

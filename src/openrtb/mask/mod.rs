@@ -15,7 +15,8 @@
 //! * `id` and `tid` go too: they join the request to logs in which the user stands.
 //!
 //! Not identifiers, and kept: consent strings (TCF, GPP, US Privacy), all-zero advertising ids, keywords, which are
-//! treated as text but for what they give a value (`k=v`). Not seen: an id outside of `user` and `device` under a name
+//! treated as text but for what they give a value (`k=v`). What is left is pseudonymous, not anonymous: user agent, page
+//! path, city and the habits of one user are still those of somebody. Not seen: an id outside of `user` and `device` under a name
 //! that does not say so, unless it is an id of the same request seen elsewhere; a name in a text.
 
 mod address;

@@ -116,8 +116,7 @@ impl Place {
             name.chars().filter(|c| !matches!(c, '_' | '-')).collect::<String>().to_ascii_lowercase();
         let plain = plain.as_str();
         match (self, plain) {
-            (Self::Root, "id") | (_, "tid") => Self::Person,
-            (_, "user") => Self::Person,
+            (Self::Root, "id") | (_, "tid" | "user") => Self::Person,
             (_, "device") => Self::Device,
             (_, "geo") => Self::Geo,
             (_, "lat" | "lon" | "latitude" | "longitude") => Self::Position,

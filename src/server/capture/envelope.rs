@@ -7,15 +7,15 @@ use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Map, Value};
 use sha2::Sha256;
+use zeroize::Zeroize;
 
 use crate::gateway::Sample;
 use crate::openrtb::Limits;
 use crate::openrtb::mask::Mask;
-use crate::secret::Secret;
 
 /// Writes the lines of one capture, under its key.
 pub(super) struct Scribe {
-    key: Secret<[u8; 32]>,
+    keyed: Hmac<Sha256>,
     limits: Limits,
     /// First byte of the first request.
     began: Option<Instant>,
@@ -25,13 +25,16 @@ impl Scribe {
     pub(super) fn new(limits: Limits) -> Result<Self, getrandom::Error> {
         let mut key = [0; 32];
         getrandom::fill(&mut key)?;
-        Ok(Self { key: Secret::new(key), limits, began: None })
+        let keyed = Hmac::new_from_slice(&key).expect("HMAC takes keys of any length");
+        key.zeroize();
+        Ok(Self { keyed, limits, began: None })
     }
 
     /// The line with its line break; `None` when the body is no bid request or could not be masked.
     pub(super) fn line(&mut self, sample: &Sample) -> Option<Bytes> {
-        let keyed = |text: &[u8]| digest(&self.key, text);
-        let mask = Mask::new(&keyed, self.limits);
+        let keyed = self.keyed.clone();
+        let key = |text: &[u8]| keyed.clone().chain_update(text).finalize().into_bytes().into();
+        let mask = Mask::new(&key, self.limits);
         let user = sample.user.as_ref().and_then(|user| std::str::from_utf8(user.as_bytes()).ok());
         let body = mask.request(&sample.body, user.as_slice()).ok()?;
         let began = *self.began.get_or_insert(sample.started);
@@ -52,11 +55,6 @@ impl Scribe {
         line.extend_from_slice(b"}\n");
         Some(line.into())
     }
-}
-
-fn digest(key: &Secret<[u8; 32]>, text: &[u8]) -> [u8; 32] {
-    let keyed = Hmac::<Sha256>::new_from_slice(key.expose()).expect("HMAC takes keys of any length");
-    keyed.chain_update(text).finalize().into_bytes().into()
 }
 
 /// The headers that change what becomes of a request and say nothing of anybody, if they say what they should.
@@ -93,7 +91,7 @@ mod tests {
     }
 
     fn parsed(line: &[u8]) -> Value {
-        assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
+        assert_eq!(line.iter().position(|byte| *byte == b'\n'), Some(line.len() - 1));
         serde_json::from_slice(line).unwrap()
     }
 

@@ -19,7 +19,7 @@ use http_body::{Body, Frame};
 use tokio::sync::mpsc;
 
 use self::envelope::Scribe;
-pub(super) use self::query::QueryFault;
+use self::query::QueryFault;
 use self::query::Wish;
 use super::drain::{Drain, Stage};
 use crate::gateway::{Recording, Tap};

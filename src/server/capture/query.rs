@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn wishes_hold_up_to_the_limits() {
         let settings =
-            CaptureSettings { max_time: Duration::from_secs(60), max_requests: 5_000, max_bytes: 1 << 20 };
+            CaptureSettings { max_time: Duration::from_mins(1), max_requests: 5_000, max_bytes: 1 << 20 };
         let of = |query| Wish::of(query, &settings).map(|wish| (wish.time.as_secs(), wish.requests));
         assert_eq!(of(None), Ok((10, 1_000)));
         assert_eq!(of(Some("")), Ok((10, 1_000)));

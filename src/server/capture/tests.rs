@@ -9,7 +9,7 @@ use crate::time::Clock;
 const BODY: &str = r#"{"id":"r","imp":[{"id":"1"}],"user":{"id":"user-4711"}}"#;
 
 fn captures(max_bytes: u64) -> Captures {
-    let settings = CaptureSettings { max_time: Duration::from_secs(600), max_requests: 10_000, max_bytes };
+    let settings = CaptureSettings { max_time: Duration::from_mins(10), max_requests: 10_000, max_bytes };
     Captures { tap: Arc::default(), settings, limits: Limits::default(), drain: Drain::default() }
 }
 
