@@ -1,0 +1,115 @@
+"""Load generators: the same bytes and headers to every target. `Wrk` is Debian's wrk, `Replay` our own."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass, replace
+
+from gateway import KEY
+from machine import Failed, Missing, listed
+from ssp import PATH
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+BODIES = {"0.4k": "web-banner-tiny.json", "2k": "web-banner-2k.json", "8k": "web-multi-imp-8k.json"}
+# The same Host for all, so that heads are equally long.
+HEAD = ("POST {path} HTTP/1.1\r\nHost: gateway.example\r\nContent-Type: application/json\r\n"
+        "Authorization: Bearer {key}\r\nx-openrtb-version: 2.6\r\nContent-Length: {length}\r\n"
+        "X-Publisher-User-Id: ")
+
+
+@dataclass(frozen=True)
+class Load:
+    """What is sent: which body, over how many connections, by how many users, how many of them known (percent)."""
+
+    body: str = "2k"
+    connections: int = 32
+    users: int = 1000
+    known: int = 100
+
+
+@dataclass
+class Outcome:
+    """What the load generator saw. Latencies in microseconds, None where it does not know them."""
+
+    requests: int
+    seconds: float
+    errors: int
+    p50: float = None
+    p99: float = None
+    p999: float = None
+    late: float = None
+
+    @property
+    def rate(self):
+        """Answers per second."""
+        return self.requests / self.seconds
+
+
+def body(name):
+    """A body of the fixtures, byte for byte."""
+    with open(os.path.join(ROOT, "fixtures/openrtb", BODIES[name]), "rb") as file:
+        return file.read()
+
+
+def parts(name):
+    """One request on the wire: all up to the user's name, and all after it."""
+    content = body(name)
+    head = HEAD.format(path=PATH, key=KEY, length=len(content))
+    return head.encode(), b"\r\n\r\n" + content
+
+
+class Wrk:
+    """Closed loop: each connection sends again when it has its answer, at once or after a pause.
+
+    With a rate it pauses so long that the rate comes about (exponential pauses, several connections). That is near an open
+    loop while answers are quick, and not one: latency counts from when a request was sent.
+    """
+
+    name = "wrk"
+    kind = "closed loop; at half load with pauses, which is near an open loop and not one"
+
+    def __init__(self, machine, cores):
+        if shutil.which("wrk") is None:
+            raise Missing("wrk is not installed (apt-get install wrk)")
+        self.machine, self.cores = machine, cores
+        self.files = {}
+        for name in BODIES:
+            before, after = parts(name)
+            self.files[name] = (machine.write(f"{name}.before", before), machine.write(f"{name}.after", after))
+
+    def command(self, target, load, seconds, rate=None):
+        """The command line, also for the checks that trace a proxy under load."""
+        connections, pause = load.connections, 0
+        if rate:
+            # Twice as many connections as one millisecond of requests, so that pauses of whole milliseconds will do.
+            connections = max(load.connections, int(rate / 500))
+            pause = connections / rate * 1e6
+        before, after = self.files[load.body]
+        threads = min(len(self.cores.load), connections)
+        return ["taskset", "-c", listed(self.cores.load), "wrk", f"-t{threads}", f"-c{connections}",
+                f"-d{max(1, round(seconds))}s", "--timeout", "10s", "-s", os.path.join(HERE, "wrk.lua"), target.origin + "/",
+                "--", before, after, str(load.users), str(load.known), str(round(pause))]
+
+    def run(self, target, load, seconds, rate=None):
+        """Drives one target."""
+        text = capture(self.command(target, load, seconds, rate))
+        match = re.search(r"^RESULT (.*)$", text, re.M)
+        if not match:
+            raise Failed(f"wrk printed no result:\n{text}")
+        return Outcome(**json.loads(match[1]))
+
+
+def capture(command):
+    """Runs a command to its end and returns what it printed."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise Failed(f"{' '.join(command)}\nended with {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def choose(name, gateway):
+    """The class of load generator that was asked for."""
+    return Wrk

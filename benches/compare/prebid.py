@@ -1,0 +1,2 @@
+"""placeholder"""
+class Prebid: pass

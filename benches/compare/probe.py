@@ -1,0 +1,47 @@
+"""Before anything is measured: does each peer return the SSP's answer, and do the bytes arrive that should?"""
+
+import http.client
+import json
+
+from gateway import KEY
+from load import body
+from logins import unverified
+from machine import Failed
+from ssp import PATH
+
+
+def request_id(name):
+    """The id of a fixture's request, which an SSP has to answer with."""
+    return json.loads(body(name))["id"]
+
+
+def check(peer, cell, ssp):
+    """Sends one request and compares the answer with the SSP's."""
+    status, answer = ask(peer, cell)
+    if status != 200:
+        raise Failed(f"{cell.label}: answered {status} {answer[:200]!r}")
+    wanted = [json.loads(text) for text in ssp.answers[:cell.setup.ssps]]
+    if cell.peer == "nginx":
+        wanted = wanted[:1]
+    bids = sorted(bid["id"] for answer in wanted for seat in answer["seatbid"] for bid in seat["bid"])
+    got = sorted(bid["id"] for seat in json.loads(answer).get("seatbid", []) for bid in seat["bid"])
+    if cell.peer != "pbs" and got != bids or not got:
+        raise Failed(f"{cell.label}: bids {got} instead of {bids}")
+    if len(wanted) == 1 and cell.peer != "pbs" and answer != ssp.answers[0].encode():
+        raise Failed(f"{cell.label}: the answer is not the SSP's, byte for byte")
+
+
+def ask(peer, cell):
+    """One request as the load generators send it."""
+    if peer.setup.tls:
+        connection = http.client.HTTPSConnection("127.0.0.1", peer.port, timeout=10, context=unverified())
+    else:
+        connection = http.client.HTTPConnection("127.0.0.1", peer.port, timeout=10)
+    content = body(cell.load.body)
+    headers = {"Host": "gateway.example", "Content-Type": "application/json", "Authorization": f"Bearer {KEY}",
+               "x-openrtb-version": "2.6", "X-Publisher-User-Id": "user-1"}
+    connection.request("POST", PATH, content, headers)
+    answer = connection.getresponse()
+    text = answer.read()
+    connection.close()
+    return answer.status, text
