@@ -6,11 +6,11 @@ import os
 import time
 
 import logins
+from bodies import KEY
 from machine import Failed
 from measure import Metrics
 from peers import Peer
 
-KEY = "compare-key-0001"
 # Public test credentials that the sandbox operator knows.
 OPERATOR_KEY = "UID2-C-L-124-H8VwqX.l2G4TCuUWYAqdqkeG/UqtFoPEoXirKn4kHWxc="
 OPERATOR_SECRET = "NcMgi6Y8C80SlxvV7pYlfcvEIo+2b0508tYQ3pKK8HM="

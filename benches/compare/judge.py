@@ -19,6 +19,7 @@ class Line:
     low: float = None
     high: float = None
     at_least: bool = False
+    slack: float = 1.0
     why: str = ""
 
     @property
@@ -26,7 +27,7 @@ class Line:
         """Whether the limit holds."""
         if self.value is None:
             return False
-        return self.value >= self.limit if self.at_least else self.value <= self.limit
+        return self.value >= self.limit if self.at_least else self.value <= self.limit * self.slack
 
     def document(self):
         """For JSON."""
@@ -34,13 +35,11 @@ class Line:
 
     def show(self):
         """For people."""
+        if self.value is None:
+            return f"   not measured  {self.what}: {self.why}"
+        spread = f" ({self.low:.2f}–{self.high:.2f})" if self.low is not None else ""
         sign = "≥" if self.at_least else "≤"
-        word = "kept  " if self.kept else "MISSED" if self.value is not None else "not measured"
-        figure = f"{self.value:.2f}" if self.value is not None else self.why
-        if self.low is not None:
-            figure += f" ({self.low:.2f}–{self.high:.2f})"
-        return f"   {word}  {self.what}: {figure} {sign} {self.limit:g}" if self.value is not None else \
-            f"   {word}  {self.what} ({figure})"
+        return f"   {'kept  ' if self.kept else 'MISSED'}  {self.what}: {self.value:.2f}{spread} {sign} {self.limit:g}"
 
 
 def lines(results, extra):
@@ -74,12 +73,11 @@ def ratio(results, variant, label, what, limit):
 
 def calls(results, variant, label, what, limit):
     """Socket calls per request."""
-    line = Line(what, limit * COUNT_SLACK, why=f"variant {variant} did not run, or strace is missing")
+    line = Line(what, limit, slack=COUNT_SLACK, why=f"variant {variant} did not run, or strace is missing")
     result = results.get(variant)
     counted = result.syscalls.get(label) if result else None
     if counted:
         line.value = counted["socket"]
-    line.limit = round(line.limit, 2)
     return line
 
 

@@ -7,17 +7,8 @@ import shutil
 import subprocess
 from dataclasses import dataclass, replace
 
-from gateway import KEY
+from bodies import HERE, on_the_wire
 from machine import Failed, Missing, listed
-from ssp import PATH
-
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(HERE))
-BODIES = {"0.4k": "web-banner-tiny.json", "2k": "web-banner-2k.json", "8k": "web-multi-imp-8k.json"}
-# The same Host for all, so that heads are equally long.
-HEAD = ("POST {path} HTTP/1.1\r\nHost: gateway.example\r\nContent-Type: application/json\r\n"
-        "Authorization: Bearer {key}\r\nx-openrtb-version: 2.6\r\nContent-Length: {length}\r\n"
-        "X-Publisher-User-Id: ")
 
 
 @dataclass(frozen=True)
@@ -48,19 +39,6 @@ class Outcome:
         return self.requests / self.seconds
 
 
-def body(name):
-    """A body of the fixtures, byte for byte."""
-    with open(os.path.join(ROOT, "fixtures/openrtb", BODIES[name]), "rb") as file:
-        return file.read()
-
-
-def parts(name):
-    """One request on the wire: all up to the user's name, and all after it."""
-    content = body(name)
-    head = HEAD.format(path=PATH, key=KEY, length=len(content))
-    return head.encode(), b"\r\n\r\n" + content
-
-
 class Wrk:
     """Closed loop: each connection sends again when it has its answer, at once or after a pause.
 
@@ -75,10 +53,6 @@ class Wrk:
         if shutil.which("wrk") is None:
             raise Missing("wrk is not installed (apt-get install wrk)")
         self.machine, self.cores = machine, cores
-        self.files = {}
-        for name in BODIES:
-            before, after = parts(name)
-            self.files[name] = (machine.write(f"{name}.before", before), machine.write(f"{name}.after", after))
 
     def command(self, target, load, seconds, rate=None):
         """The command line, also for the checks that trace a proxy under load."""
@@ -87,11 +61,12 @@ class Wrk:
             # Twice as many connections as one millisecond of requests, so that pauses of whole milliseconds will do.
             connections = max(load.connections, int(rate / 500))
             pause = connections / rate * 1e6
-        before, after = self.files[load.body]
+        before, after = on_the_wire(target.content(load.body))
+        files = [self.machine.write(f"{target.port}.before", before), self.machine.write(f"{target.port}.after", after)]
         threads = min(len(self.cores.load), connections)
         return ["taskset", "-c", listed(self.cores.load), "wrk", f"-t{threads}", f"-c{connections}",
                 f"-d{max(1, round(seconds))}s", "--timeout", "10s", "-s", os.path.join(HERE, "wrk.lua"), target.origin + "/",
-                "--", before, after, str(load.users), str(load.known), str(round(pause))]
+                "--", *files, str(load.users), str(load.known), str(round(pause))]
 
     def run(self, target, load, seconds, rate=None):
         """Drives one target."""

@@ -141,8 +141,8 @@ class Machine:
             until_listening(process, port)
         except Failed as fault:
             with open(log, errors="replace") as file:
-                tail = file.read()[-2000:]
-            raise Failed(f"{name}: {fault}\n{tail}") from None
+                head = file.read()[:1000]
+            raise Failed(f"{name}: {fault}\n{head}") from None
         return process
 
     def end(self, process):

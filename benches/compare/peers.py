@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 
+from bodies import fixture
 from machine import find
 from ssp import MIRROR_PATH, temp_paths, user_line
 
@@ -71,6 +72,10 @@ class Peer:
     def origin(self):
         """Scheme, host and port."""
         return f"{'https' if self.setup.tls else 'http'}://127.0.0.1:{self.port}"
+
+    def content(self, name):
+        """The bid request by its short name; the same bytes for all but Prebid Server, which needs its own bidders in it."""
+        return fixture(name)
 
 
 class Direct(Peer):

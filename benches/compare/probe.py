@@ -3,16 +3,9 @@
 import http.client
 import json
 
-from gateway import KEY
-from load import body
+from bodies import HEADERS, PATH, USER_HEADER
 from logins import unverified
 from machine import Failed
-from ssp import PATH
-
-
-def request_id(name):
-    """The id of a fixture's request, which an SSP has to answer with."""
-    return json.loads(body(name))["id"]
 
 
 def check(peer, cell, ssp):
@@ -37,10 +30,7 @@ def ask(peer, cell):
         connection = http.client.HTTPSConnection("127.0.0.1", peer.port, timeout=10, context=unverified())
     else:
         connection = http.client.HTTPConnection("127.0.0.1", peer.port, timeout=10)
-    content = body(cell.load.body)
-    headers = {"Host": "gateway.example", "Content-Type": "application/json", "Authorization": f"Bearer {KEY}",
-               "x-openrtb-version": "2.6", "X-Publisher-User-Id": "user-1"}
-    connection.request("POST", PATH, content, headers)
+    connection.request("POST", PATH, peer.content(cell.load.body), {**HEADERS, USER_HEADER: "user-1"})
     answer = connection.getresponse()
     text = answer.read()
     connection.close()

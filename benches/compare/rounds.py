@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import measure
 import probe
+from bodies import request_id
 from gateway import Gateway, Operator
 from machine import Cores, Failed
 from peers import Direct, Haproxy, Nginx
@@ -16,6 +17,7 @@ from ssp import Ssp
 class Sample:
     """One cell in one round. CPU in microseconds per request, latencies in microseconds."""
 
+    requests: float
     cpu: float
     rate: float
     busy: float
@@ -63,7 +65,7 @@ class Fleet:
         self.processes_before = list(machine.processes)
         self.peers = {}
         self.ssp = Ssp(machine, self.cores.ssp, max(cell.setup.ssps for cell in variant.cells),
-                       probe.request_id(variant.body))
+                       request_id(variant.body))
         self.operator = None
         for cell in variant.cells:
             if (cell.peer, cell.setup) not in self.peers:
@@ -81,7 +83,7 @@ class Fleet:
             gateway.login(self.options.progress(f"{self.variant.name}: logins", setup.identities))
             return gateway
         if name == "pbs":
-            return Prebid(machine, cores, self.ssp, setup, self.options.pbs, certificate)
+            return Prebid(machine, cores, self.ssp, setup, self.options.pbs)
         return {"nginx": Nginx, "haproxy": Haproxy}[name](machine, cores, self.ssp, setup, certificate)
 
     def of(self, cell):
@@ -116,12 +118,14 @@ def run(machine, variant, options):
 
 
 def half_load(fleet, result, options):
-    """All at one rate: half of what the slowest took at saturation."""
-    proxies = [row for row in result.rows if row.cell.peer != "direct"]
+    """All at one rate: half of what the slowest took at saturation. Prebid Server would pull that to next to nothing: it
+    stays out."""
+    taking_part = [row for row in result.rows if row.cell.peer != "pbs"]
+    proxies = [row for row in taking_part if row.cell.peer != "direct"]
     result.half_rate = min(median([sample.rate for sample in row.full]) for row in proxies) / 2
     gateways = [row for row in proxies if row.cell.peer == "gateway"]
     before = [fleet.of(row.cell).metrics() for row in gateways]
-    for _, row in in_turn(result.rows, options, f"{result.variant.name}: half load"):
+    for _, row in in_turn(taking_part, options, f"{result.variant.name}: half load"):
         row.half.append(drive(fleet, row.cell, options.seconds, result.half_rate))
     for row, earlier in zip(gateways, before):
         p99 = measure.quantile_between(earlier, fleet.of(row.cell).metrics(), "uid2gw_self_duration_seconds", 0.99)
@@ -160,7 +164,7 @@ def drive(fleet, cell, seconds, rate=None):
     if gateway:
         errors += undone(before, peer.metrics(), cell)
     own = cpu / outcome.seconds / len(fleet.cores.proxy)
-    return Sample(cpu / requests * 1e6, outcome.rate, own, max(0.0, busy - own), errors,
+    return Sample(requests, cpu / requests * 1e6, outcome.rate, own, max(0.0, busy - own), errors,
                   max(0, opened - connections), outcome.p50, outcome.p99, outcome.p999, outcome.late)
 
 

@@ -8,9 +8,9 @@ import http.client
 import json
 import os
 
+from bodies import PATH
 from machine import find
 
-PATH = "/openrtb2/auction"
 MIRROR_PATH = "/mirror"
 BID = {"id": "b1", "impid": "1", "price": 1.25, "adm": '<a href="https://ads.example/c">x</a>', "crid": "c1",
        "adomain": ["ads.example"]}

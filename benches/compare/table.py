@@ -73,6 +73,10 @@ def notes(result):
         if row.cell.peer != "direct" and median(values(row, "full", "busy")) <= 0.95:
             share = median(values(row, "full", "busy"))
             found.append(f"{row.cell.label}: busy {share:.0%} only, so its throughput is a lower bound")
+        reconnects = sum(sample.reconnects for sample in row.full + row.half)
+        requests = sum(sample.requests for sample in row.full + row.half)
+        if reconnects > requests / 1000 + 4 * row.cell.load.connections * row.cell.setup.ssps:
+            found.append(f"{row.cell.label}: {reconnects:,} new connections to the SSP in {requests:,.0f} requests")
     foreign = max(sample.foreign for row in result.rows if row.cell.peer != "direct" for sample in row.full + row.half)
     if foreign > 0.05:
         found.append(f"other programs took up to {foreign:.0%} of the proxy's core: trust CPU ratios, not latencies")

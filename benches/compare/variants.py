@@ -63,7 +63,7 @@ def variants(pbs=False):
         ) + ((Cell("pbs, 3 SSPs", "pbs", three, versus="nginx"),) if pbs else ()), latency=False),
         Variant("body-0.4k", "0.3 KB", plain(direct + peers, load=Load(body="0.4k")), latency=True),
         Variant("body-8k", "7.3 KB", plain(direct + peers, load=Load(body="8k")), latency=True),
-        Variant("tls", "TLS 1.3 in, plain out", plain(peers, Setup(tls=True)), latency=False),
+        Variant("tls", "TLS 1.3 in, plain out", plain(("nginx", "haproxy", "gateway"), Setup(tls=True)), latency=False),
         Variant("workers2", "2 workers each", plain(peers, Setup(workers=2), Load(connections=64))),
         Variant("identities", "1,000 against 1,000,000 cached identities, all in use", (
             Cell("gateway, 1,000", "gateway"),
