@@ -1,6 +1,7 @@
 """Load generators: the same bytes and headers to every target. `Wrk` is Debian's wrk, `Replay` our own."""
 
 import json
+import math
 import os
 import re
 import shutil
@@ -65,16 +66,43 @@ class Wrk:
         files = [self.machine.write(f"{target.port}.before", before), self.machine.write(f"{target.port}.after", after)]
         threads = min(len(self.cores.load), connections)
         return ["taskset", "-c", listed(self.cores.load), "wrk", f"-t{threads}", f"-c{connections}",
-                f"-d{max(1, round(seconds))}s", "--timeout", "10s", "-s", os.path.join(HERE, "wrk.lua"), target.origin + "/",
+                f"-d{math.ceil(seconds)}s", "--timeout", "10s", "-s", os.path.join(HERE, "wrk.lua"), target.origin + "/",
                 "--", *files, str(load.users), str(load.known), str(round(pause))]
 
-    def run(self, target, load, seconds, rate=None):
-        """Drives one target."""
-        text = capture(self.command(target, load, seconds, rate))
+    def start(self, target, load, seconds, rate=None):
+        """Begins to drive one target; `finish` of what is returned waits for the end."""
+        return Running(self.command(target, load, seconds, rate), self.read)
+
+    @staticmethod
+    def read(text):
+        """The outcome that wrk.lua prints."""
         match = re.search(r"^RESULT (.*)$", text, re.M)
         if not match:
             raise Failed(f"wrk printed no result:\n{text}")
         return Outcome(**json.loads(match[1]))
+
+
+class Running:
+    """A load generator at work."""
+
+    def __init__(self, command, read):
+        self.command, self.read = command, read
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def finish(self):
+        """Waits and returns what it saw."""
+        out, err = self.process.communicate()
+        if self.process.returncode:
+            raise Failed(f"{' '.join(self.command)}\nended with {self.process.returncode}\n{out}{err}")
+        return self.read(out)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
 
 
 def capture(command):

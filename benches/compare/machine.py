@@ -53,10 +53,10 @@ class Cores:
         cores = physical_cores()
         self.count = len(cores)
         self.proxy = cores[:workers]
-        rest = cores[workers:] or cores
-        self.alone = not set(rest) & set(self.proxy)
-        self.ssp = rest[:1]
-        self.load = rest[1:5] or rest
+        rest = cores[workers:]
+        self.alone = bool(rest)
+        self.ssp = rest[:1] or cores
+        self.load = rest[1:5] or rest or cores
 
     def describe(self):
         """For the output."""

@@ -31,6 +31,8 @@ HAPROXY = """\
 global
   nbthread {workers}
   maxconn 4000
+  tune.pool-low-fd-ratio 80
+  tune.pool-high-fd-ratio 90
 defaults
   mode http
   timeout connect 2s

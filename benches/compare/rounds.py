@@ -1,6 +1,7 @@
 """One variant: starts what it needs, drives all its cells in turn, round after round, and collects samples."""
 
 import threading
+import time
 from dataclasses import dataclass, field
 
 import measure
@@ -11,6 +12,9 @@ from machine import Cores, Failed
 from peers import Direct, Haproxy, Nginx
 from prebid import Prebid
 from ssp import Ssp
+
+# Seconds that the load runs before and after what is measured.
+RAMP, TAIL = 0.6, 0.2
 
 
 @dataclass
@@ -104,7 +108,6 @@ def run(machine, variant, options):
         result = Result(variant, fleet.cores.describe(), [Row(cell) for cell in variant.cells])
         for row in result.rows:
             probe.check(fleet.of(row.cell), row.cell, fleet.ssp)
-            fleet.load.run(fleet.of(row.cell), row.cell.load, options.warm_up)
         for number, row in in_turn(result.rows, options, f"{variant.name}: saturation"):
             row.full.append(drive(fleet, row.cell, options.seconds))
         if variant.latency:
@@ -145,27 +148,40 @@ def in_turn(rows, options, what):
 
 
 def drive(fleet, cell, seconds, rate=None):
-    """One run of the load against one peer."""
+    """One run of the load against one peer. What counts happens in a window that begins when all connections are there."""
     peer = fleet.of(cell)
     gateway = cell.peer == "gateway"
-    before = peer.metrics() if gateway else None
-    forwarded, connections = fleet.ssp.counts()
-    clock = measure.CoreClock(fleet.cores.proxy)
-    cpu = measure.cpu_seconds(peer.process.pid)
-    with scraped(peer if cell.scrape else None):
-        outcome = fleet.load.run(peer, cell.load, seconds, rate)
-    cpu = measure.cpu_seconds(peer.process.pid) - cpu
-    busy = clock.share()
-    legs, opened = fleet.ssp.counts()
-    requests = (legs - forwarded) / cell.setup.ssps
+    fleet.ssp.settle()
+    before, forwarded = peer.metrics() if gateway else None, fleet.ssp.counts()[0]
+    with fleet.load.start(peer, cell.load, RAMP + seconds + TAIL, rate) as running, scraped(peer if cell.scrape else None):
+        time.sleep(RAMP)
+        begin, clock = Snapshot(fleet, peer), measure.CoreClock(fleet.cores.proxy)
+        time.sleep(seconds)
+        end, busy = Snapshot(fleet, peer), clock.share()
+        outcome = running.finish()
+    fleet.ssp.settle()
+    requests = (end.legs - begin.legs) / cell.setup.ssps
     if requests <= 0:
         raise Failed(f"{cell.label}: nothing arrived at the SSP")
-    errors = outcome.errors + abs_beyond(requests - outcome.requests, 2 * cell.load.connections)
+    arrived = (fleet.ssp.counts()[0] - forwarded) / cell.setup.ssps
+    errors = outcome.errors + abs_beyond(arrived - outcome.requests, 2 * cell.load.connections)
     if gateway:
         errors += undone(before, peer.metrics(), cell)
-    own = cpu / outcome.seconds / len(fleet.cores.proxy)
-    return Sample(requests, cpu / requests * 1e6, outcome.rate, own, max(0.0, busy - own), errors,
-                  max(0, opened - connections), outcome.p50, outcome.p99, outcome.p999, outcome.late)
+    elapsed, cpu = end.time - begin.time, end.cpu - begin.cpu
+    own = cpu / elapsed / len(fleet.cores.proxy)
+    return Sample(requests, cpu / requests * 1e6, requests / elapsed, own, max(0.0, busy - own), errors,
+                  end.connections - begin.connections, outcome.p50, outcome.p99, outcome.p999, outcome.late)
+
+
+class Snapshot:
+    """CPU time of a peer and the SSP's counters at one moment: the counters take a moment to read, so CPU is read before
+    and after."""
+
+    def __init__(self, fleet, peer):
+        cpu, begin = measure.cpu_seconds(peer.process.pid), time.monotonic()
+        self.legs, self.connections = fleet.ssp.counts()
+        self.cpu = (cpu + measure.cpu_seconds(peer.process.pid)) / 2
+        self.time = (begin + time.monotonic()) / 2
 
 
 def abs_beyond(difference, slack):

@@ -7,6 +7,7 @@ connections it accepted tell whether a proxy kept its connections.
 import http.client
 import json
 import os
+import time
 
 from bodies import PATH
 from machine import find
@@ -82,6 +83,16 @@ class Ssp:
         self.asked += 1
         accepted, _handled, requests = (int(word) for word in text.splitlines()[2].split())
         return requests - self.asked, accepted - self.asked
+
+    def settle(self, seconds=5):
+        """Returns when nothing arrives any more: the last requests of a load are still under way when it has ended."""
+        end, last = time.monotonic() + seconds, None
+        while time.monotonic() < end:
+            seen = self.counts()[0]
+            if seen == last:
+                return
+            last = seen
+            time.sleep(0.05)
 
 
 def answer(request_id, number):

@@ -70,13 +70,14 @@ def notes(result):
     for row in result.rows:
         if row.self_p99 is not None:
             found.append(f"{row.cell.label}: self_duration p99 {row.self_p99:,.0f} µs at half load")
-        if row.cell.peer != "direct" and median(values(row, "full", "busy")) <= 0.95:
-            share = median(values(row, "full", "busy"))
-            found.append(f"{row.cell.label}: busy {share:.0%} only, so its throughput is a lower bound")
         reconnects = sum(sample.reconnects for sample in row.full + row.half)
         requests = sum(sample.requests for sample in row.full + row.half)
-        if reconnects > requests / 1000 + 4 * row.cell.load.connections * row.cell.setup.ssps:
+        if reconnects > requests / 100:
             found.append(f"{row.cell.label}: {reconnects:,} new connections to the SSP in {requests:,.0f} requests")
+    idle = {row.cell.label: median(values(row, "full", "busy")) for row in result.rows if row.cell.peer != "direct"}
+    idle = ", ".join(f"{label} {share:.0%}" for label, share in idle.items() if share <= 0.95)
+    if idle:
+        found.append(f"not saturated, so that throughput is a lower bound: proxy's core busy with {idle}")
     foreign = max(sample.foreign for row in result.rows if row.cell.peer != "direct" for sample in row.full + row.half)
     if foreign > 0.05:
         found.append(f"other programs took up to {foreign:.0%} of the proxy's core: trust CPU ratios, not latencies")
