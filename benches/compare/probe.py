@@ -9,8 +9,8 @@ from machine import Failed
 
 
 def check(peer, cell, ssp):
-    """Sends one request and compares the answer with the SSP's."""
-    status, answer = ask(peer, cell)
+    """Sends one request and compares the answer with the SSP's. Returns the bytes of the whole answer."""
+    status, head, answer = ask(peer, cell)
     if status != 200:
         raise Failed(f"{cell.label}: answered {status} {answer[:200]!r}")
     wanted = [json.loads(text) for text in ssp.answers[:cell.setup.ssps]]
@@ -22,10 +22,11 @@ def check(peer, cell, ssp):
         raise Failed(f"{cell.label}: bids {got} instead of {bids}")
     if len(wanted) == 1 and cell.peer != "pbs" and answer != ssp.answers[0].encode():
         raise Failed(f"{cell.label}: the answer is not the SSP's, byte for byte")
+    return head + len(answer)
 
 
 def ask(peer, cell):
-    """One request as the load generators send it."""
+    """One request as the load generators send it; status, bytes of the head, body of the answer."""
     if peer.setup.tls:
         connection = http.client.HTTPSConnection("127.0.0.1", peer.port, timeout=10, context=unverified())
     else:
@@ -34,4 +35,6 @@ def ask(peer, cell):
     answer = connection.getresponse()
     text = answer.read()
     connection.close()
-    return answer.status, text
+    head = len(f"HTTP/1.1 {answer.status} {answer.reason}\r\n\r\n") + sum(
+        len(f"{name}: {value}\r\n") for name, value in answer.getheaders())
+    return answer.status, head, text

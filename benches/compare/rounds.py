@@ -36,12 +36,15 @@ class Sample:
 
 @dataclass
 class Row:
-    """What came of one cell: a sample per round at saturation, and at half load where that was asked for."""
+    """What came of one cell: a sample per round at saturation, and at half load where that was asked for; besides the peer's
+    resident bytes, its CPU time without any load (ms per second), and the bytes of its answer with the head."""
 
     cell: object
     full: list = field(default_factory=list)
     half: list = field(default_factory=list)
     resident: int = 0
+    idle: float = 0
+    answer: int = 0
     self_p99: float = None
 
 
@@ -107,7 +110,9 @@ def run(machine, variant, options):
     try:
         result = Result(variant, fleet.cores.describe(), [Row(cell) for cell in variant.cells])
         for row in result.rows:
-            probe.check(fleet.of(row.cell), row.cell, fleet.ssp)
+            row.answer = probe.check(fleet.of(row.cell), row.cell, fleet.ssp)
+        for row, idle in zip(result.rows, at_rest([fleet.of(row.cell) for row in result.rows])):
+            row.idle = idle
         for number, row in in_turn(result.rows, options, f"{variant.name}: saturation"):
             row.full.append(drive(fleet, row.cell, options.seconds))
         if variant.latency:
@@ -118,6 +123,17 @@ def run(machine, variant, options):
         return result
     finally:
         fleet.stop()
+
+
+def at_rest(peers, patience=10):
+    """CPU time in ms per second without load, once what the logins left to be done is done."""
+    while True:
+        before, begin = [measure.cpu_seconds(peer.process.pid) for peer in peers], time.monotonic()
+        time.sleep(1)
+        used = [measure.cpu_seconds(peer.process.pid) - cpu for peer, cpu in zip(peers, before)]
+        patience -= 1
+        if patience <= 0 or max(used) < 0.005:
+            return [1000 * each / (time.monotonic() - begin) for each in used]
 
 
 def half_load(fleet, result, options):

@@ -74,10 +74,13 @@ def notes(result):
         requests = sum(sample.requests for sample in row.full + row.half)
         if reconnects > requests / 100:
             found.append(f"{row.cell.label}: {reconnects:,} new connections to the SSP in {requests:,.0f} requests")
-    idle = {row.cell.label: median(values(row, "full", "busy")) for row in result.rows if row.cell.peer != "direct"}
-    idle = ", ".join(f"{label} {share:.0%}" for label, share in idle.items() if share <= 0.95)
-    if idle:
-        found.append(f"not saturated, so that throughput is a lower bound: proxy's core busy with {idle}")
+    found.append("answers of " + ", ".join(f"{row.cell.label} {row.answer}" for row in result.rows) + " bytes")
+    found.append("CPU without load, ms a second: " + ", ".join(
+        f"{row.cell.label} {row.idle:.1f}" for row in result.rows if row.cell.peer != "direct"))
+    busy = {row.cell.label: median(values(row, "full", "busy")) for row in result.rows if row.cell.peer != "direct"}
+    slack = ", ".join(f"{label} {share:.0%}" for label, share in busy.items() if share <= 0.95)
+    if slack:
+        found.append(f"not saturated, so that throughput is a lower bound: proxy's core busy with {slack}")
     foreign = max(sample.foreign for row in result.rows if row.cell.peer != "direct" for sample in row.full + row.half)
     if foreign > 0.05:
         found.append(f"other programs took up to {foreign:.0%} of the proxy's core: trust CPU ratios, not latencies")
