@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 
 from bodies import HEADERS, PATH, USER_HEADER
 from logins import unverified
@@ -23,6 +24,14 @@ def check(peer, cell, ssp):
     if len(wanted) == 1 and cell.peer != "pbs" and answer != ssp.answers[0].encode():
         raise Failed(f"{cell.label}: the answer is not the SSP's, byte for byte")
     return head + len(answer)
+
+
+def cipher(peer):
+    """The cipher that a TLS client of OpenSSL's preferences gets, as wrk's; None without TLS."""
+    if not peer.setup.tls:
+        return None
+    with socket.create_connection(("127.0.0.1", peer.port), timeout=10) as plain, unverified().wrap_socket(plain) as secure:
+        return secure.cipher()[0]
 
 
 def ask(peer, cell):

@@ -45,6 +45,7 @@ class Row:
     resident: int = 0
     idle: float = 0
     answer: int = 0
+    cipher: str = None
     self_p99: float = None
 
 
@@ -110,6 +111,7 @@ def run(machine, variant, options):
     try:
         result = Result(variant, fleet.cores.describe(), [Row(cell) for cell in variant.cells])
         for row in result.rows:
+            row.cipher = probe.cipher(fleet.of(row.cell))
             row.answer = probe.check(fleet.of(row.cell), row.cell, fleet.ssp)
         for row, idle in zip(result.rows, at_rest([fleet.of(row.cell) for row in result.rows])):
             row.idle = idle

@@ -75,6 +75,8 @@ def notes(result):
         if reconnects > requests / 100:
             found.append(f"{row.cell.label}: {reconnects:,} new connections to the SSP in {requests:,.0f} requests")
     found.append("answers of " + ", ".join(f"{row.cell.label} {row.answer}" for row in result.rows) + " bytes")
+    if result.rows[-1].cipher:
+        found.append("ciphers: " + ", ".join(f"{row.cell.label} {row.cipher}" for row in result.rows))
     found.append("CPU without load, ms a second: " + ", ".join(
         f"{row.cell.label} {row.idle:.1f}" for row in result.rows if row.cell.peer != "direct"))
     busy = {row.cell.label: median(values(row, "full", "busy")) for row in result.rows if row.cell.peer != "direct"}
