@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass, replace
 
-from bodies import HERE, on_the_wire
+from bodies import HEADERS, HERE, PATH, on_the_wire
 from machine import Failed, Missing, listed
 
 
@@ -50,7 +50,7 @@ class Wrk:
     name = "wrk"
     kind = "closed loop; at half load with pauses, which is near an open loop and not one"
 
-    def __init__(self, machine, cores):
+    def __init__(self, machine, cores, _binary=None):
         if shutil.which("wrk") is None:
             raise Missing("wrk is not installed (apt-get install wrk)")
         self.machine, self.cores = machine, cores
@@ -113,6 +113,57 @@ def capture(command):
     return done.stdout
 
 
+class Replay:
+    """Our own `replay`: open loop, latency from the intended send time.
+
+    At saturation the rate lies far beyond what any target takes, so that every connection has the next request waiting.
+    """
+
+    name = "replay"
+    kind = "open loop; at saturation all connections always have a request waiting"
+    overload = 200_000
+    # Users of whom each has a line of the corpus; more than these are thinned out evenly.
+    lines = 10_000
+
+    def __init__(self, machine, cores, binary):
+        self.machine, self.cores, self.binary = machine, cores, binary
+        self.corpora = {}
+
+    def command(self, target, load, seconds, rate=None):
+        """The command line."""
+        command = ["taskset", "-c", listed(self.cores.load), self.binary, "replay", "--json",
+                   "--target", target.origin + PATH, "--corpus", self.corpus(target, load),
+                   "--rate", f"{rate or self.overload:.0f}", "--duration", f"{seconds:.1f}",
+                   "--connections", str(load.connections)]
+        for name, value in HEADERS.items():
+            if name not in ("Host", "Content-Type"):
+                command += ["--header", f"{name}={value}"]
+        return command
+
+    def corpus(self, target, load):
+        """One line per user, in the mix of known and unknown."""
+        key = (target.content(load.body), load.users, load.known)
+        if key not in self.corpora:
+            count = min(load.users, self.lines)
+            known = [f"user-{1 + number * load.users // count}" for number in range(count)]
+            strangers = [f"stranger-{number}" for number in range(round(count * (100 - load.known) / load.known))]
+            body = key[0].decode().strip()
+            lines = "".join(f'{{"uid2gw_replay":1,"user":"{user}","body":{body}}}\n' for user in known + strangers)
+            self.corpora[key] = self.machine.write(f"corpus-{len(self.corpora)}.ndjson", lines)
+        return self.corpora[key]
+
+    def start(self, target, load, seconds, rate=None):
+        """Begins to drive one target; `finish` of what is returned waits for the end."""
+        return Running(self.command(target, load, seconds, rate), self.read)
+
+
 def choose(name, gateway):
-    """The class of load generator that was asked for."""
-    return Wrk
+    """The class of the load generator that was asked for."""
+    if name == "wrk":
+        return Wrk
+    able = subprocess.run([gateway, "replay", "--help"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    if able.returncode == 0:
+        return Replay
+    if name == "auto":
+        return Wrk
+    raise Missing(f"{gateway} has no replay")

@@ -5,6 +5,8 @@ import re
 import time
 import urllib.request
 
+from machine import Missing
+
 
 def tree(pid):
     """A process and its descendants (nginx's workers are children of its master)."""
@@ -17,7 +19,8 @@ def tree(pid):
                 with open(f"/proc/{pid}/task/{task}/children") as file:
                     todo.extend(int(child) for child in file.read().split())
         except FileNotFoundError:
-            pass
+            if os.path.exists(f"/proc/{pid}"):
+                raise Missing("this kernel does not tell a process's children (CONFIG_PROC_CHILDREN)") from None
     return found
 
 

@@ -78,7 +78,7 @@ class Fleet:
         for cell in variant.cells:
             if (cell.peer, cell.setup) not in self.peers:
                 self.peers[cell.peer, cell.setup] = self._start(cell.peer, cell.setup)
-        self.load = options.generator(machine, self.cores)
+        self.load = options.generator(machine, self.cores, options.gateway)
 
     def _start(self, name, setup):
         machine, cores = self.machine, self.cores.proxy
@@ -173,9 +173,9 @@ def drive(fleet, cell, seconds, rate=None):
     before, forwarded = peer.metrics() if gateway else None, fleet.ssp.counts()[0]
     with fleet.load.start(peer, cell.load, RAMP + seconds + TAIL, rate) as running, scraped(peer if cell.scrape else None):
         time.sleep(RAMP)
-        begin, clock = Snapshot(fleet, peer), measure.CoreClock(fleet.cores.proxy)
+        begin, clock = Snapshot(fleet.ssp, peer), measure.CoreClock(fleet.cores.proxy)
         time.sleep(seconds)
-        end, busy = Snapshot(fleet, peer), clock.share()
+        end, busy = Snapshot(fleet.ssp, peer), clock.share()
         outcome = running.finish()
     fleet.ssp.settle()
     requests = (end.legs - begin.legs) / cell.setup.ssps
@@ -195,9 +195,9 @@ class Snapshot:
     """CPU time of a peer and the SSP's counters at one moment: the counters take a moment to read, so CPU is read before
     and after."""
 
-    def __init__(self, fleet, peer):
+    def __init__(self, ssp, peer):
         cpu, begin = measure.cpu_seconds(peer.process.pid), time.monotonic()
-        self.legs, self.connections = fleet.ssp.counts()
+        self.legs, self.connections = ssp.counts()
         self.cpu = (cpu + measure.cpu_seconds(peer.process.pid)) / 2
         self.time = (begin + time.monotonic()) / 2
 
