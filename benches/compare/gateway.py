@@ -80,7 +80,7 @@ class Gateway(Peer):
         ) + "".join(SSP.format(number=number, url=ssp.url(number)) for number in range(setup.ssps))
         config = machine.write(f"gateway-{port}.toml", text)
         process = machine.start(f"gateway-{port}", [binary, "serve", "--config", config], cores, self.admin)
-        super().__init__(port, process, setup)
+        super().__init__(port, process, setup, certificate)
         self.wait_ready()
 
     def wait_ready(self, seconds=20):

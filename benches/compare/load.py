@@ -11,6 +11,9 @@ from dataclasses import dataclass, replace
 from bodies import HEADERS, HERE, PATH, on_the_wire
 from machine import Failed, Missing, listed
 
+# Seconds at the begin of a load that replay does not count.
+WARM_UP = 0.5
+
 
 @dataclass(frozen=True)
 class Load:
@@ -116,14 +119,15 @@ def capture(command):
 class Replay:
     """Our own `replay`: open loop, latency from the intended send time.
 
-    At saturation the rate lies far beyond what any target takes, so that every connection has the next request waiting.
+    At saturation the rate lies far beyond what any target takes, so that every connection has the next request waiting;
+    what could not be sent then is no error.
     """
 
     name = "replay"
     kind = "open loop; at saturation all connections always have a request waiting"
     overload = 200_000
     # Users of whom each has a line of the corpus; more than these are thinned out evenly.
-    lines = 10_000
+    lines = 100_000
 
     def __init__(self, machine, cores, binary):
         self.machine, self.cores, self.binary = machine, cores, binary
@@ -131,10 +135,13 @@ class Replay:
 
     def command(self, target, load, seconds, rate=None):
         """The command line."""
-        command = ["taskset", "-c", listed(self.cores.load), self.binary, "replay", "--json",
+        threads = min(len(self.cores.load), load.connections)
+        command = ["taskset", "-c", listed(self.cores.load), self.binary, "replay", "--json", "--threads", str(threads),
                    "--target", target.origin + PATH, "--corpus", self.corpus(target, load),
-                   "--rate", f"{rate or self.overload:.0f}", "--duration", f"{seconds:.1f}",
-                   "--connections", str(load.connections)]
+                   "--rate", f"{rate or self.overload:.0f}", "--warmup", f"{WARM_UP}", "--duration", f"{seconds - WARM_UP:.1f}",
+                   "--connections", str(load.connections), "--timeout-ms", "1000"]
+        if target.setup.tls:
+            command += ["--ca", target.certificate.authority]
         for name, value in HEADERS.items():
             if name not in ("Host", "Content-Type"):
                 command += ["--header", f"{name}={value}"]
@@ -154,7 +161,17 @@ class Replay:
 
     def start(self, target, load, seconds, rate=None):
         """Begins to drive one target; `finish` of what is returned waits for the end."""
-        return Running(self.command(target, load, seconds, rate), self.read)
+        return Running(self.command(target, load, seconds, rate), lambda text: self.read(text, rate))
+
+    @staticmethod
+    def read(text, rate=None):
+        """The outcome out of replay's JSON."""
+        found = json.loads(text)
+        latency, lateness = found["latency_ms"] or {}, found["lateness_ms"] or {}
+        failed = found["requests"]["failed"] - (0 if rate else found["faults"].get("unsent", 0))
+        percentiles = [1000 * latency[name] if name in latency else None for name in ("p50", "p99", "p99.9")]
+        late = 1000 * lateness["p99"] if "p99" in lateness else None
+        return Outcome(found["requests"]["answered"], found["elapsed_s"], failed, *percentiles, late)
 
 
 def choose(name, gateway):

@@ -31,7 +31,9 @@ def line(machine, options, base):
 
 def offered(generator, ssp, direct, seconds):
     """Requests per second that arrive."""
+    before = ssp.counts()[0]
     with generator.start(direct, Load(), RAMP + seconds + TAIL) as running:
+        ssp.wait_for(before)
         time.sleep(RAMP)
         begin = Snapshot(ssp, direct)
         time.sleep(seconds)

@@ -65,10 +65,11 @@ class Peer:
 
     name = ""
 
-    def __init__(self, port, process, setup):
+    def __init__(self, port, process, setup, certificate=None):
         self.port = port
         self.process = process
         self.setup = setup
+        self.certificate = certificate
 
     @property
     def origin(self):
@@ -120,7 +121,7 @@ class Nginx(Peer):
         )
         config = machine.write(f"nginx-{port}/nginx.conf", text)
         command = [find("nginx"), "-c", config, "-e", f"{folder}/nginx.err"]
-        super().__init__(port, machine.start(f"nginx-{port}", command, cores, port), setup)
+        super().__init__(port, machine.start(f"nginx-{port}", command, cores, port), setup, certificate)
 
 
 class Haproxy(Peer):
@@ -134,4 +135,4 @@ class Haproxy(Peer):
         text = HAPROXY.format(workers=setup.workers, port=port, upstream=ssp.ports[0], ssl=ssl)
         config = machine.write(f"haproxy-{port}.cfg", text)
         command = [find("haproxy"), "-db", "-f", config]
-        super().__init__(port, machine.start(f"haproxy-{port}", command, cores, port), setup)
+        super().__init__(port, machine.start(f"haproxy-{port}", command, cores, port), setup, certificate)

@@ -172,6 +172,7 @@ def drive(fleet, cell, seconds, rate=None):
     fleet.ssp.settle()
     before, forwarded = peer.metrics() if gateway else None, fleet.ssp.counts()[0]
     with fleet.load.start(peer, cell.load, RAMP + seconds + TAIL, rate) as running, scraped(peer if cell.scrape else None):
+        fleet.ssp.wait_for(forwarded)
         time.sleep(RAMP)
         begin, clock = Snapshot(fleet.ssp, peer), measure.CoreClock(fleet.cores.proxy)
         time.sleep(seconds)
@@ -182,7 +183,8 @@ def drive(fleet, cell, seconds, rate=None):
     if requests <= 0:
         raise Failed(f"{cell.label}: nothing arrived at the SSP")
     arrived = (fleet.ssp.counts()[0] - forwarded) / cell.setup.ssps
-    errors = outcome.errors + abs_beyond(arrived - outcome.requests, 2 * cell.load.connections)
+    lost = round(outcome.requests - arrived) - 2 * cell.load.connections
+    errors = outcome.errors + max(0, lost)
     if gateway:
         errors += undone(before, peer.metrics(), cell)
     elapsed, cpu = end.time - begin.time, end.cpu - begin.cpu
@@ -200,11 +202,6 @@ class Snapshot:
         self.legs, self.connections = ssp.counts()
         self.cpu = (cpu + measure.cpu_seconds(peer.process.pid)) / 2
         self.time = (begin + time.monotonic()) / 2
-
-
-def abs_beyond(difference, slack):
-    """How far the counts of SSP and load generator differ by more than the requests that were cut off at the end."""
-    return max(0, round(abs(difference)) - slack)
 
 
 def undone(before, after, cell):

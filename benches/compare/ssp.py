@@ -10,7 +10,7 @@ import os
 import time
 
 from bodies import PATH
-from machine import find
+from machine import Failed, find
 
 MIRROR_PATH = "/mirror"
 BID = {"id": "b1", "impid": "1", "price": 1.25, "adm": '<a href="https://ads.example/c">x</a>', "crid": "c1",
@@ -83,6 +83,14 @@ class Ssp:
         self.asked += 1
         accepted, _handled, requests = (int(word) for word in text.splitlines()[2].split())
         return requests - self.asked, accepted - self.asked
+
+    def wait_for(self, count, seconds=30):
+        """Returns when more than `count` requests were served: a load generator may have to read its corpus first."""
+        end = time.monotonic() + seconds
+        while self.counts()[0] <= count:
+            if time.monotonic() > end:
+                raise Failed(f"no request arrived within {seconds} s")
+            time.sleep(0.02)
 
     def settle(self, seconds=5):
         """Returns when nothing arrives any more: the last requests of a load are still under way when it has ended."""
