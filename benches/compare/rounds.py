@@ -71,14 +71,16 @@ class Fleet:
         self.machine, self.variant, self.options = machine, variant, options
         self.cores = Cores(variant.workers)
         self.processes_before = list(machine.processes)
-        self.peers = {}
-        self.ssp = Ssp(machine, self.cores.ssp, max(cell.setup.ssps for cell in variant.cells),
-                       request_id(variant.body))
-        self.operator = None
-        for cell in variant.cells:
+        self.peers, self.operator = {}, None
+
+    def start(self):
+        """Starts everything, and logs the users in."""
+        most = max(cell.setup.ssps for cell in self.variant.cells)
+        self.ssp = Ssp(self.machine, self.cores.ssp, most, request_id(self.variant.body))
+        for cell in self.variant.cells:
             if (cell.peer, cell.setup) not in self.peers:
                 self.peers[cell.peer, cell.setup] = self._start(cell.peer, cell.setup)
-        self.load = options.generator(machine, self.cores, options.gateway)
+        self.load = self.options.generator(self.machine, self.cores, self.options.gateway)
 
     def _start(self, name, setup):
         machine, cores = self.machine, self.cores.proxy
@@ -109,13 +111,14 @@ def run(machine, variant, options):
     """Drives a variant and returns its result."""
     fleet = Fleet(machine, variant, options)
     try:
+        fleet.start()
         result = Result(variant, fleet.cores.describe(), [Row(cell) for cell in variant.cells])
         for row in result.rows:
             row.cipher = probe.cipher(fleet.of(row.cell))
             row.answer = probe.check(fleet.of(row.cell), row.cell, fleet.ssp)
         for row, idle in zip(result.rows, at_rest([fleet.of(row.cell) for row in result.rows])):
             row.idle = idle
-        for number, row in in_turn(result.rows, options, f"{variant.name}: saturation"):
+        for row in in_turn(result.rows, options, f"{variant.name}: saturation"):
             row.full.append(drive(fleet, row.cell, options.seconds))
         if variant.latency:
             half_load(fleet, result, options)
@@ -146,7 +149,7 @@ def half_load(fleet, result, options):
     result.half_rate = min(median([sample.rate for sample in row.full]) for row in proxies) / 2
     gateways = [row for row in proxies if row.cell.peer == "gateway"]
     before = [fleet.of(row.cell).metrics() for row in gateways]
-    for _, row in in_turn(taking_part, options, f"{result.variant.name}: half load"):
+    for row in in_turn(taking_part, options, f"{result.variant.name}: half load"):
         row.half.append(drive(fleet, row.cell, options.seconds, result.half_rate))
     for row, earlier in zip(gateways, before):
         p99 = measure.quantile_between(earlier, fleet.of(row.cell).metrics(), "uid2gw_self_duration_seconds", 0.99)
@@ -160,7 +163,7 @@ def in_turn(rows, options, what):
     for number in range(options.rounds):
         start = number % len(rows)
         for row in rows[start:] + rows[:start]:
-            yield number, row
+            yield row
             done += 1
             progress(done)
 
