@@ -1,8 +1,11 @@
 //! What the path and what stands beside it are made of: merging bids, the operator's envelope, hashing e-mail addresses
-//! and phone numbers, and the store. Scan, splice and guard are in `openrtb`, verdicts in `privacy`, cache and path in
+//! and phone numbers, the store, verdicts, and the way to an SSP. Scan, splice and guard are in `openrtb`, cache and path in
 //! `gateway`.
 //!
 //! `cargo bench --bench parts`; `-- --test` runs each once.
+
+mod leg;
+mod privacy;
 
 use std::borrow::Cow;
 use std::hint::black_box;
@@ -122,5 +125,5 @@ fn record() -> Draft {
     }
 }
 
-criterion_group!(benches, merging, envelope, hash, store);
+criterion_group!(benches, merging, envelope, hash, store, privacy::tc, privacy::gpp, leg::parts, leg::exchange);
 criterion_main!(benches);

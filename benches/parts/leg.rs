@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput};
 use futures_util::FutureExt as _;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::uri::PathAndQuery;
@@ -46,7 +46,7 @@ fn read(buffer: &mut BytesMut) -> Answer {
     }
 }
 
-fn parts(c: &mut Criterion) {
+pub fn parts(c: &mut Criterion) {
     let mut group = c.benchmark_group("leg");
     let (template, headers, mut head) = (template(), headers(), Vec::new());
     group.bench_function("head", |b| b.iter(|| template.render(black_box(&headers), 2_417, &mut head)));
@@ -71,7 +71,7 @@ fn parts(c: &mut Criterion) {
 }
 
 /// Both ends; a pipe in memory costs more than our part of it, a socket much more.
-fn exchange(c: &mut Criterion) {
+pub fn exchange(c: &mut Criterion) {
     let (pipe, mut peer) = duplex(1 << 16);
     let mut line = Line::new(pipe, limits());
     let (template, headers) = (template(), headers());
@@ -92,6 +92,3 @@ fn exchange(c: &mut Criterion) {
         });
     });
 }
-
-criterion_group!(benches, parts, exchange);
-criterion_main!(benches);

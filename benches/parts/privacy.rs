@@ -1,13 +1,11 @@
 //! What privacy costs an ad request: reading a consent string, judging by it, and what remembering the answer would cost
 //! instead (a map keyed by the whole string, full of strings that differ late).
-//!
-//! `cargo bench --bench privacy`; `-- --test` runs each once.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hint::black_box;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::Criterion;
 use uid2_gateway::privacy::gpp::Gpp;
 use uid2_gateway::privacy::tcf::TcString;
 use uid2_gateway::privacy::{Gvl, Policy, Regime, Rules, Signals, judge, judge_leg};
@@ -16,15 +14,15 @@ use uid2_gateway::privacy::{Gvl, Policy, Regime, Rules, Signals, judge, judge_le
 const REMEMBERED: usize = 4096;
 
 const TC: [(&str, &str); 2] = [
-    ("bit field", include_str!("../fuzz/seeds/tcf/typical-bit-field")),
-    ("ranges", include_str!("../fuzz/seeds/tcf/typical-ranges")),
+    ("bit field", include_str!("../../fuzz/seeds/tcf/typical-bit-field")),
+    ("ranges", include_str!("../../fuzz/seeds/tcf/typical-ranges")),
 ];
 const GPP: [(&str, &str); 2] = [
-    ("two US sections", include_str!("../fuzz/seeds/gpp/typical-us")),
-    ("TCF, US Privacy and four states", include_str!("../fuzz/seeds/gpp/typical-eu-and-us")),
+    ("two US sections", include_str!("../../fuzz/seeds/gpp/typical-us")),
+    ("TCF, US Privacy and four states", include_str!("../../fuzz/seeds/gpp/typical-eu-and-us")),
 ];
 
-fn tc(c: &mut Criterion) {
+pub fn tc(c: &mut Criterion) {
     let (policy, gvl) = (Policy::default(), Gvl::default());
     let rules = Rules { policy: &policy, gvl: &gvl };
     for (name, text) in TC {
@@ -43,7 +41,7 @@ fn tc(c: &mut Criterion) {
     }
 }
 
-fn gpp(c: &mut Criterion) {
+pub fn gpp(c: &mut Criterion) {
     let (policy, gvl) = (Policy::default(), Gvl::default());
     let rules = Rules { policy: &policy, gvl: &gvl };
     for (name, text) in GPP {
@@ -62,6 +60,3 @@ fn memo(text: &str) -> HashMap<Box<str>, u64> {
     let others = (0..REMEMBERED).map(|i| format!("{text}{i}").into_boxed_str());
     others.chain([Box::from(text)]).zip(0..).collect()
 }
-
-criterion_group!(benches, tc, gpp);
-criterion_main!(benches);
