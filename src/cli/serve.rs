@@ -18,7 +18,7 @@ use crate::telemetry::log;
 #[command(after_help = "Example:\n  uid2-gateway serve --config deploy/gateway.toml\n\n\
     Record what it is asked, with pseudonyms for every identifier, and play it again:\n  \
     curl 'http://127.0.0.1:9090/debug/capture?seconds=10' > corpus.ndjson\n  \
-    uid2-gateway replay --target http://127.0.0.1:8080 --corpus corpus.ndjson --recorded")]
+    uid2-gateway replay --target http://127.0.0.1:8080/openrtb2/auction --corpus corpus.ndjson --recorded")]
 pub(super) struct Args {
     /// Configuration file (TOML).
     #[arg(long, value_name = "FILE")]

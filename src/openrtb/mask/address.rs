@@ -4,32 +4,35 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::pseudonym::{Chance, Pseudonyms};
 
-/// An address of a range for documentation (RFC 5737, RFC 3849) or private use of the same length. The few lengths that
-/// none has become all zeros. A text that is no address gets a pseudonym.
+/// How often another draw is tried when an address comes out as itself.
+const TRIES: u8 = 24;
+
+/// An address of the same length that is nobody's: of a range for benchmarks (RFC 2544), documentation (RFC 3849) or
+/// private use. The few lengths that none has become all zeros. A text that is no address gets a pseudonym.
 pub(super) fn ip(raw: &str, pseudonyms: Pseudonyms<'_>) -> String {
-    let chance = pseudonyms.chance(raw.as_bytes(), 0);
-    if raw.parse::<Ipv4Addr>().is_ok() {
-        v4(raw.len(), chance)
+    let make: fn(&str, Chance<'_>) -> String = if raw.parse::<Ipv4Addr>().is_ok() {
+        |raw, chance| v4(raw.len(), chance)
     } else if raw.parse::<Ipv6Addr>().is_ok() {
-        v6(raw, chance)
+        v6
     } else {
-        pseudonyms.of(raw)
-    }
+        return pseudonyms.of(raw);
+    };
+    let mut drawn = (0..TRIES).map(|attempt| make(raw, pseudonyms.chance(raw.as_bytes(), attempt)));
+    drawn.find(|other| other != raw).unwrap_or_else(|| raw.to_owned())
 }
 
 fn v4(length: usize, mut chance: Chance<'_>) -> String {
-    let mut host = |digits| match digits {
+    let mut part = |digits| match digits {
         1 => (1 + chance.next() % 9).to_string(),
         2 => (10 + chance.next() % 90).to_string(),
         _ => (100 + chance.next() % 155).to_string(),
     };
     match length {
         7 => String::from("0.0.0.0"),
-        8 => format!("10.0.0.{}", host(1)),
-        9..=11 => format!("192.0.2.{}", host(length - 8)),
-        12 | 13 => format!("203.0.113.{}", host(length - 10)),
-        14 => format!("198.51.100.{}", host(3)),
-        _ => format!("192.168.{}.{}", host(3), host(3)),
+        8 | 9 => format!("10.0.0.{}", part(length - 7)),
+        10..=12 => format!("198.18.0.{}", part(length - 9)),
+        13 | 14 => format!("198.18.{}.{}", part(length - 11), part(3)),
+        _ => format!("192.168.{}.{}", part(3), part(3)),
     }
 }
 
@@ -101,7 +104,10 @@ mod tests {
             let other = of(raw);
             assert_eq!(other.len(), raw.len(), "{raw} → {other}");
             let parsed: Ipv4Addr = other.parse().unwrap_or_else(|_| panic!("{raw} → {other}"));
-            assert!(parsed.is_documentation() || parsed.is_private() || parsed.is_unspecified(), "{other}");
+            assert!(
+                parsed.is_private() || parsed.is_unspecified() || other.starts_with("198.18."),
+                "{other}"
+            );
         }
         for raw in [
             "2a02:26f0:9d00:1b1::356e",
@@ -119,6 +125,11 @@ mod tests {
             let parsed: Ipv6Addr = other.parse().unwrap_or_else(|_| panic!("{raw} → {other}"));
             let segments = parsed.segments();
             assert!(segments[..2] == [0x2001, 0xdb8] || segments[..5] == [0; 5], "{raw} → {other}");
+        }
+        for raw in
+            ["10.0.0.1", "10.0.0.2", "10.0.0.3", "198.18.0.4", "2001:db8::5", "2001:db8::6", "2001:db8::7"]
+        {
+            assert_ne!(of(raw), raw);
         }
         assert_eq!(of("81.2.69.x").len(), 9);
         assert_ne!(of("81.2.69.x"), "81.2.69.x");

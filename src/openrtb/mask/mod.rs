@@ -8,7 +8,7 @@
 //! * Under `user` nothing is known to be harmless but what [stands in a list](places): all strings are masked, and all
 //!   numbers that are ids or have five digits. In `user.data` the names stay, ids and values go. The same holds for
 //!   `device` (its make, model, system and user agent stay) and for members anywhere that are [named](places) like ids.
-//! * IP addresses become addresses of documentation or private ranges; positions keep one decimal, about 11 km.
+//! * IP addresses become addresses of private, benchmark or documentation ranges; positions keep one decimal, about 11 km.
 //! * In all other text go e-mail addresses, telephone numbers, what [`guard`](super::guard) takes for either, also in
 //!   base64 or hex, and the values of queries and fragments of URLs. Names of members are text too.
 //! * An identifier that was masked once is masked [wherever else](echo) it stands, also in base64, hex or per cent encoding.
