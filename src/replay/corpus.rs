@@ -109,12 +109,12 @@ impl Corpus {
 
     /// The same in the order of a recording, and when each came since the first.
     pub fn recorded(&self) -> Result<(Self, Vec<Duration>), CorpusError> {
-        let timed = |entry: &Entry| entry.at.ok_or_else(|| CorpusError::Untimed(entry.name.clone()));
+        let came = |entry: &Entry| entry.at.ok_or_else(|| CorpusError::Untimed(entry.name.clone()));
         let mut entries = self.0.to_vec();
-        let times = entries.iter().map(timed).collect::<Result<Vec<Duration>, _>>()?;
-        let first = times.into_iter().min().unwrap_or_default();
+        let all = entries.iter().map(came).collect::<Result<Vec<Duration>, _>>()?;
+        let first = all.iter().min().copied().unwrap_or_default();
         entries.sort_by_key(|entry| entry.at);
-        let times = entries.iter().filter_map(|entry| entry.at.map(|at| at - first)).collect();
+        let times = entries.iter().filter_map(|entry| entry.at?.checked_sub(first)).collect();
         Ok((Self(entries.into()), times))
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::recorder::{Report, at};
+use super::slo::Outcome;
 
 /// A table of text. Columns in which every cell looks like a figure are aligned to the right.
 #[derive(Clone, Debug)]
@@ -103,11 +104,7 @@ impl fmt::Display for Report {
         if let Some(warning) = self.warning() {
             writeln!(f, "warning: {warning}")?;
         }
-        for goal in &self.slo {
-            let verdict = if goal.met { "met" } else { "MISSED" };
-            writeln!(f, "goal {}: {verdict}, {}", goal.goal, goal.measured)?;
-        }
-        Ok(())
+        f.write_str(&self.goals())
     }
 }
 
@@ -121,6 +118,13 @@ impl Report {
             answers.row([fault.name().to_owned(), count(*number)]);
         }
         answers
+    }
+
+    /// A line for each goal.
+    pub fn goals(&self) -> String {
+        let verdict = |met| if met { "met" } else { "MISSED" };
+        let line = |goal: &Outcome| format!("goal {}: {}, {}\n", goal.goal, verdict(goal.met), goal.measured);
+        self.slo.iter().map(line).collect()
     }
 
     /// The latencies; what was not measured, as in a log, is left out.

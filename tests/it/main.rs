@@ -18,6 +18,7 @@ mod merge;
 mod operator_faults;
 mod policy_test;
 mod privacy;
+mod replay;
 mod restart;
 mod scenarios;
 mod sdk;

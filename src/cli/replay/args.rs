@@ -19,6 +19,7 @@ use crate::replay::{Slo, slo};
 /// stand. Every request has its own traceparent unless the corpus or --header gives one. --users names a user in each
 /// request whose entry does not name one.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[command(after_help = help())]
 pub(in crate::cli) struct Args {
     /// Where the requests go, for example http://127.0.0.1:8080/openrtb2/auction.

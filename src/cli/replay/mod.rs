@@ -16,6 +16,7 @@ use self::prepare::{Prepared, Unprepared};
 use self::screen::Screen;
 use super::serve::signalled;
 use super::{BAD_INPUT, print, without_result};
+use crate::replay::table::{count, duration};
 use crate::replay::{self, Report, hlog};
 use crate::telemetry::log;
 
@@ -90,7 +91,16 @@ fn merge(args: &Args) -> anyhow::Result<ExitCode> {
         args.from_hdr.iter().map(PathBuf::as_path).map(|p| p.display().to_string()).collect();
     report.load.corpus = names.join(", ");
     report.slo = args.slo.as_ref().map(|slo| slo.judge(&report)).unwrap_or_default();
-    conclude(args, &report)
+    if args.json {
+        return conclude(args, &report);
+    }
+    if let Err(fault) = write_files(args, &report) {
+        return without_result(false, &fault, ExitCode::FAILURE);
+    }
+    let answers = count(report.latency.len());
+    let span = duration(report.elapsed);
+    print(&format!("{answers} answers in {span}\n\n{}{}", report.times_table(), report.goals()))?;
+    Ok(verdict(&report))
 }
 
 /// The first signal ends the load, with a report of what was; the second one the program.

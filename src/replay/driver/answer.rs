@@ -86,10 +86,10 @@ impl Reader {
 
     /// Reads a head; bytes used, and whether the answer is whole without a body.
     fn begin(&mut self, input: &[u8]) -> Result<(usize, bool), Fault> {
-        if self.head.is_empty() {
-            if let Some((size, start)) = parse(input)? {
-                return Ok((size, self.start(start)));
-            }
+        if self.head.is_empty()
+            && let Some((size, start)) = parse(input)?
+        {
+            return Ok((size, self.start(&start)));
         }
         let before = self.head.len();
         self.head.extend_from_slice(input);
@@ -97,10 +97,10 @@ impl Reader {
             return if self.head.len() > MAX_HEAD { Err(Fault::Invalid) } else { Ok((input.len(), false)) };
         };
         self.head.clear();
-        Ok((size.saturating_sub(before), self.start(start)))
+        Ok((size.saturating_sub(before), self.start(&start)))
     }
 
-    fn start(&mut self, start: Start) -> bool {
+    fn start(&mut self, start: &Start) -> bool {
         self.answer = Answer { status: start.status, bytes: 0, keep: start.keep };
         match start.status {
             // Interim: the answer is still to come.
@@ -234,6 +234,7 @@ mod tests {
         whole
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "as what it is compared with")]
     const fn answer(status: u16, bytes: u64, keep: bool) -> Result<Option<Answer>, Fault> {
         Ok(Some(Answer { status, bytes, keep }))
     }

@@ -39,12 +39,11 @@ pub(super) async fn run(shared: Rc<Shared>, dial: Dial, index: usize, mut first:
             Some(stream) => Ok(stream),
             None => dial.open().await,
         };
-        match opened {
-            Ok(stream) => converse(&shared, index, stream, &mut read).await,
-            Err(_) => {
-                shared.refused();
-                tokio::time::sleep(RECONNECT).await;
-            }
+        if let Ok(stream) = opened {
+            converse(&shared, index, stream, &mut read).await;
+        } else {
+            shared.refused();
+            tokio::time::sleep(RECONNECT).await;
         }
     }
 }

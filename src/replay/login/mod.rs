@@ -56,7 +56,7 @@ pub enum LoginError {
     #[error("{uri} refused the login of {user}: {status}: {reason}")]
     Refused {
         /// The identity API.
-        uri: Uri,
+        uri: String,
         /// Who.
         user: String,
         /// With this status.
@@ -68,7 +68,7 @@ pub enum LoginError {
     #[error("{uri}: {fault}")]
     Exchange {
         /// The identity API.
-        uri: Uri,
+        uri: String,
         /// Why.
         fault: TransportError,
     },
@@ -136,10 +136,10 @@ impl Desk {
             match answer {
                 Ok((StatusCode::OK, answer)) if answer["status"] == "success" => return Ok(()),
                 Ok((status, answer)) if last || !worth_another(status) => {
-                    let (uri, user) = (self.uri.clone(), person.user.clone());
+                    let (uri, user) = (self.uri.to_string(), person.user.clone());
                     return Err(LoginError::Refused { uri, user, status, reason: reason(&answer) });
                 }
-                Err(fault) if last => return Err(LoginError::Exchange { uri: self.uri.clone(), fault }),
+                Err(fault) if last => return Err(LoginError::Exchange { uri: self.uri.to_string(), fault }),
                 Ok(_) | Err(_) => tokio::time::sleep(pause).await,
             }
             pause *= 2;

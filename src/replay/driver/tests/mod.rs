@@ -105,33 +105,33 @@ fn connections_are_kept_and_shared_by_threads() {
 fn a_stall_of_one_second_shows_up_as_it_is() {
     let stall = std::sync::OnceLock::new();
     let server = Server::plain(move |number| {
-        if number < 100 {
+        if number < 50 {
             return PROMPT;
         }
         let until = *stall.get_or_init(|| Clock::monotonic() + ms(1_000));
         Reply { after: until.saturating_duration_since(Clock::monotonic()), ..PROMPT }
     });
     let connections = 4;
-    let load = Load { connections, duration: Some(ms(2_000)), ..Load::new(Pace::Constant(200.0)) };
+    let load = Load { connections, duration: Some(ms(2_000)), ..Load::new(Pace::Constant(100.0)) };
     let report = run(&load, server.address);
-    assert_eq!((report.answers(204), report.due), (400, 400));
+    assert_eq!((report.answers(204), report.due), (200, 200));
     assert!(settled(&report), "{report:?}");
     let longer =
         |histogram: &hdrhistogram::Histogram<u64>, ms: u64| histogram.count_between(ms * 1_000, 60_000_000);
-    // One request was due every five milliseconds of the stall: 180 of them more than 100 ms before its end, and so on. A
+    // One request was due every ten milliseconds of the stall: 90 of them more than 100 ms before its end, and so on. A
     // busy machine can make all of them later, never earlier.
     for waited in [100, 300, 500, 700, 900] {
-        let expected = (1_000 - waited) / 5;
+        let expected = (1_000 - waited) / 10;
         let found = longer(&report.latency, waited);
         assert!(
-            (expected - 4..expected + 60).contains(&found),
+            (expected - 2..expected + 40).contains(&found),
             "{found} waited {waited} ms or longer\n{report}"
         );
     }
     // What a load that waits for answers would have seen: one slow answer for each connection.
     let slow = longer(&report.service, 500);
     assert_eq!(slow, u64::try_from(connections).unwrap(), "{report}");
-    assert!(longer(&report.wait, 500) >= 90, "{report}");
+    assert!(longer(&report.wait, 500) >= 45, "{report}");
 }
 
 #[test]
