@@ -42,7 +42,9 @@ fn allocations(ssps: usize) -> f64 {
     f64::from(more) / f64::from(LAPS)
 }
 
+/// With so much time that a busy machine changes nothing.
 fn body() -> bytes::Bytes {
     let path = format!("{}/fixtures/openrtb/web-banner-2k.json", env!("CARGO_MANIFEST_DIR"));
-    std::fs::read(path).expect("the corpus is part of the repository").into()
+    let body = std::fs::read_to_string(path).expect("the corpus is part of the repository");
+    body.replace(r#""tmax":350"#, r#""tmax":5000"#).into()
 }

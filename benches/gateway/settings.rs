@@ -9,9 +9,9 @@ use uid2_gateway::config::{self, Config};
 
 pub(super) const KEY: &str = "bench-key-0001";
 
-/// What an SSP answers.
+/// What an SSP answers, to any request: it names none.
 pub(super) const BID: &str = concat!(
-    r#"{"id":"r1","seatbid":[{"bid":[{"id":"b1","impid":"1","price":1.25,"#,
+    r#"{"seatbid":[{"bid":[{"id":"b1","impid":"1","price":1.25,"#,
     r#""adm":"<a href=\"https://ads.example/c\">x</a>","crid":"c1","adomain":["ads.example"]}],"seat":"s1"}],"cur":"USD"}"#
 );
 

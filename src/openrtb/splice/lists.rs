@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::hash::RandomState;
 
-use bytes::Bytes;
 use smallvec::{SmallVec, smallvec};
 
 use super::super::changes::Changes;
@@ -11,48 +10,8 @@ use super::super::eid::{Digest, Eid, Eids, Place};
 use super::super::request::{BidRequest, Container, Member};
 use super::super::scan::Kind;
 use super::super::source::SourceName;
+use super::fate::{Fate, Fates, Written};
 use super::{Dialect, Edit, NewEid, Strip, entry, grouping};
-
-/// What becomes of `user.eids` and of `user.ext.eids`.
-pub(super) struct Fates {
-    pub user: Fate,
-    pub ext: Fate,
-}
-
-/// What becomes of one of them.
-pub(super) enum Fate {
-    /// It stays as it is.
-    Keep,
-    /// The member goes.
-    Remove,
-    /// Its entries change in place.
-    Entries(Changes),
-    /// This array is its value, whether the member is there or not.
-    Value(Written),
-}
-
-/// A list as it is written, with what comes before it in an object that has other members: made once, cut to where it
-/// goes.
-pub(super) struct Written(String);
-
-const LEAD: &str = r#","eids":"#;
-
-impl Written {
-    /// `,"eids":[…]`.
-    pub(super) fn into_member(self) -> Bytes {
-        self.0.into()
-    }
-
-    /// The list alone.
-    pub(super) fn into_value(self) -> Bytes {
-        Bytes::from(self.0).slice(LEAD.len()..)
-    }
-
-    /// The list alone.
-    pub(super) fn value(&self) -> &str {
-        self.0.get(LEAD.len()..).unwrap_or_default()
-    }
-}
 
 /// Decides for both.
 pub(super) fn fates(request: &BidRequest, edit: &Edit<'_>) -> Fates {
@@ -272,11 +231,7 @@ impl<'a> Lists<'a> {
         if let Some(array) = array.filter(|_| comes_first(place, items)) {
             return Fate::Entries(self.in_place(place, array, items));
         }
-        let mut list = self.room_for_ours();
-        list.extend([LEAD, "["]);
-        self.push_items(&mut list, place, items.iter());
-        list.push(']');
-        Fate::Value(Written(list))
+        Fate::Value(Written::new(self.room_for_ours(), |list| self.push_items(list, place, items.iter())))
     }
 
     fn in_place(&self, place: Place, array: Member, items: &Items) -> Changes {
@@ -338,7 +293,7 @@ impl<'a> Lists<'a> {
 
     /// Room for the new entry and what stands around it.
     fn room_for_ours(&self) -> String {
-        String::with_capacity(self.add.map_or(0, |add| LEAD.len() + entry::room(&add)))
+        String::with_capacity(self.add.map_or(0, |add| Written::ROOM + entry::room(&add)))
     }
 
     /// Writes the items as a place has them, separated by commas.

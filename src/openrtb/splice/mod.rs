@@ -8,6 +8,7 @@
 //! But only when an identifier comes or goes; otherwise the lists stay where they stand.
 
 mod entry;
+mod fate;
 mod gpc;
 mod grouping;
 mod lists;
@@ -18,7 +19,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 pub use self::entry::{RtiPartner, RtiPlace};
-use self::lists::Fate;
+use self::fate::Fate;
 use super::changes::{Change, Changes};
 use super::request::{BidRequest, Container, Member};
 
