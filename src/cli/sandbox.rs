@@ -36,7 +36,8 @@ pub(super) enum Command {
     ///
     /// Every POST is a bid request. It is checked, answered with a bid or without, and kept for inspection.
     ///
-    /// Controls (plain JSON): GET /sandbox/last?n=1, GET /sandbox/stats, POST /sandbox/faults, POST /sandbox/latency,
+    /// Controls (plain JSON): GET /sandbox/last?n=1, GET /sandbox/received?since=0&n=100 (bodies in base64, exact;
+    /// one_in=N or traceparent=V for some of them), GET /sandbox/stats, POST /sandbox/faults, POST /sandbox/latency,
     /// POST /sandbox/reset.
     ///
     /// Faults, as JSON {"faults":[{"fault":"slow","probability":0.1}]}: hang, reset, reset_body, 500, 400, 302,
@@ -90,6 +91,12 @@ pub(super) struct SspArgs {
     /// Faults to start with (JSON, as for POST /sandbox/faults).
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
+    /// How many requests are kept whole for inspection.
+    #[arg(long, value_name = "N", default_value_t = ssp::Settings::default().keep_requests)]
+    keep_requests: usize,
+    /// Upper bound for the bodies of the kept requests together, bytes.
+    #[arg(long, value_name = "N", default_value_t = ssp::Settings::default().keep_bytes)]
+    keep_bytes: usize,
 }
 
 pub(super) fn run(command: Command) -> anyhow::Result<ExitCode> {
@@ -127,6 +134,8 @@ async fn run_ssp(args: SspArgs) -> anyhow::Result<()> {
         bid_rate: args.bid_rate,
         latency: args.latency,
         seed: args.seed,
+        keep_requests: args.keep_requests,
+        keep_bytes: args.keep_bytes,
         ..ssp::Settings::default()
     };
     if let Some(file) = &args.faults {

@@ -1,5 +1,5 @@
-//! The calls that look at and steer the endpoint: `/sandbox/last`, `/sandbox/stats`, `/sandbox/faults`,
-//! `/sandbox/latency`, `/sandbox/reset`.
+//! The calls that look at and steer the endpoint: `/sandbox/last`, `/sandbox/received`, `/sandbox/stats`,
+//! `/sandbox/faults`, `/sandbox/latency`, `/sandbox/reset`.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::body::{AnswerBody, whole};
 use super::wire::bare;
-use super::{Latency, Received, Ssp, faults};
+use super::{Latency, Received, Ssp, faults, received};
 
 /// What `/sandbox/last` shows when it is not told how many.
 const LAST: usize = 1;
@@ -21,6 +21,12 @@ const LAST: usize = 1;
 pub(super) fn answer(ssp: &Ssp, head: &Parts, body: &Bytes) -> Response<AnswerBody> {
     match (&head.method, head.uri.path()) {
         (&Method::GET, "/sandbox/last") => last(ssp, head.uri.query().unwrap_or_default()),
+        (&Method::GET, "/sandbox/received") => {
+            match received::page(ssp, head.uri.query().unwrap_or_default()) {
+                Ok(page) => document(StatusCode::OK, &page),
+                Err(what) => complaint(what),
+            }
+        }
         (&Method::GET, "/sandbox/stats") => document(StatusCode::OK, &ssp.stats()),
         (&Method::GET, "/sandbox/faults") => document(StatusCode::OK, &ssp.faults()),
         (&Method::POST, "/sandbox/faults") => set_faults(ssp, body),
@@ -31,7 +37,8 @@ pub(super) fn answer(ssp: &Ssp, head: &Parts, body: &Bytes) -> Response<AnswerBo
         }
         (
             _,
-            "/sandbox/last" | "/sandbox/stats" | "/sandbox/faults" | "/sandbox/latency" | "/sandbox/reset",
+            "/sandbox/last" | "/sandbox/received" | "/sandbox/stats" | "/sandbox/faults" | "/sandbox/latency"
+            | "/sandbox/reset",
         ) => bare(StatusCode::METHOD_NOT_ALLOWED),
         _ => bare(StatusCode::NOT_FOUND),
     }

@@ -23,6 +23,17 @@ pub struct Received {
     pub body: Bytes,
 }
 
+/// Some of the kept requests, with their numbers.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// The number of the oldest request that is still kept; what came before is gone.
+    pub first: u64,
+    /// Where the next page begins: everything below was looked at.
+    pub next: u64,
+    /// Each with its number, counted from 0 since the start or the last reset.
+    pub received: Vec<(u64, Received)>,
+}
+
 /// Counts since the start or the last reset.
 #[derive(Clone, PartialEq, Default, Debug, Serialize)]
 pub struct Stats {
@@ -132,6 +143,31 @@ impl Journal {
         self.received.iter().skip(self.received.len().saturating_sub(count)).cloned().collect()
     }
 
+    /// The kept requests from number `since` on that `wanted` takes: at most `most`, and no more after the one with which
+    /// their bodies pass `bytes`.
+    pub(super) fn since(
+        &self,
+        since: u64,
+        (most, bytes): (usize, usize),
+        wanted: impl Fn(&Received) -> bool,
+    ) -> Page {
+        let first = self.stats.requests - u64::try_from(self.received.len()).unwrap_or(0);
+        let mut page = Page { first, next: since.clamp(first, self.stats.requests), received: Vec::new() };
+        let skipped = usize::try_from(page.next - first).unwrap_or(usize::MAX);
+        let mut taken = 0;
+        for (number, request) in (page.next..).zip(self.received.iter().skip(skipped)) {
+            if page.received.len() >= most || taken > bytes {
+                break;
+            }
+            page.next = number + 1;
+            if wanted(request) {
+                taken += request.body.len();
+                page.received.push((number, request.clone()));
+            }
+        }
+        page
+    }
+
     /// The different tokens, in order of their first arrival.
     pub(super) fn tokens(&self) -> Vec<Token> {
         self.tokens.clone()
@@ -179,6 +215,23 @@ mod tests {
         assert_eq!(bodies(&journal), ["67890", "x"]);
         journal.receive(received("12345678901"));
         assert!(bodies(&journal).is_empty());
+    }
+
+    #[test]
+    fn pages_go_on_where_the_last_ended_and_are_bounded() {
+        let mut journal = journal();
+        ["a", "b", "c", "d"].map(received).into_iter().for_each(|r| journal.receive(r));
+        let page = |since, bounds| journal.since(since, bounds, |_| true);
+        let numbers = |page: &Page| page.received.iter().map(|(n, _)| *n).collect::<Vec<_>>();
+        let two = page(0, (2, 10));
+        assert_eq!((two.first, two.next, numbers(&two)), (1, 3, vec![1, 2]));
+        let rest = page(two.next, (2, 10));
+        assert_eq!((rest.next, numbers(&rest)), (4, vec![3]));
+        assert_eq!((page(4, (2, 10)).next, page(9, (2, 10)).next), (4, 4));
+        assert_eq!(numbers(&page(1, (9, 1))), [1, 2], "the one that passes the bound is the last");
+        assert_eq!(numbers(&page(1, (0, 9))), [0_u64; 0]);
+        let only = journal.since(0, (1, 9), |r| r.body == "c");
+        assert_eq!((only.next, numbers(&only)), (3, vec![2]));
     }
 
     #[test]

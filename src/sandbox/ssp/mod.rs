@@ -17,6 +17,7 @@ mod control;
 mod inspect;
 mod journal;
 mod members;
+mod received;
 mod settings;
 mod wire;
 
@@ -31,7 +32,7 @@ use self::faults::{Fault, Faults, Rule};
 use self::inspect::Seen;
 pub use self::inspect::{Place, Problem, Source, Token, tokens_in};
 use self::journal::{Bounds, Deed, Journal};
-pub use self::journal::{Received, Stats};
+pub use self::journal::{Page, Received, Stats};
 pub use self::settings::{Price, Settings};
 pub use self::wire::serve;
 pub use super::latency::Latency;
@@ -96,6 +97,12 @@ impl Ssp {
     /// The last `count` kept requests, oldest first.
     pub fn last(&self, count: usize) -> Vec<Received> {
         held(&self.journal).last(count)
+    }
+
+    /// The kept requests from number `since` on that `wanted` takes: at most `bounds.0` of them, and no more after the
+    /// one with which their bodies pass `bounds.1` bytes.
+    pub fn since(&self, since: u64, bounds: (usize, usize), wanted: impl Fn(&Received) -> bool) -> Page {
+        held(&self.journal).since(since, bounds, wanted)
     }
 
     /// The different UID2 and EUID tokens received, in order of first arrival.
