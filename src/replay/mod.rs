@@ -8,6 +8,7 @@
 //!  recorder  answers            → Report       statuses, faults, histograms, second by second
 //!  slo       goals, Report      → met or not   search: the highest rate that meets them
 //!  table, json, hlog            → for people, for programs, for HdrHistogram tools
+//!  verify    requests, SSPs     → Content      whether what arrived is what should have
 //! ```
 
 pub mod corpus;

@@ -123,7 +123,7 @@ impl Requests {
                 end_head(body.len(), out);
                 out.extend_from_slice(body);
             }
-            None => self.filled(number, |fill| {
+            None => self.filled(number, &now_ms(), |fill| {
                 end_head(prepared.template.size(fill), out);
                 prepared.template.write(fill, out);
             }),
@@ -150,19 +150,27 @@ impl Requests {
 
     /// The body of the `number`-th request; a marker for the time is filled with the time of the call.
     pub fn body(&self, number: u64) -> Bytes {
+        self.body_at(number, &now_ms())
+    }
+
+    /// The same at another time, in milliseconds since the Unix epoch.
+    pub(super) fn body_at(&self, number: u64, now_ms: &str) -> Bytes {
         let template = &self.prepared[self.mix.pick(number)].template;
         template.constant().cloned().unwrap_or_else(|| {
             let mut body = Vec::new();
-            self.filled(number, |fill| template.write(fill, &mut body));
+            self.filled(number, now_ms, |fill| template.write(fill, &mut body));
             body.into()
         })
     }
 
-    fn filled<R>(&self, number: u64, write: impl FnOnce(&Fill<'_>) -> R) -> R {
+    fn filled<R>(&self, number: u64, now_ms: &str, write: impl FnOnce(&Fill<'_>) -> R) -> R {
         let user = self.user(number).unwrap_or_default();
-        let now_ms = Clock::System.now().0.to_string();
-        write(&Fill { id: &self.trace.id(number), user: &user, now_ms: &now_ms })
+        write(&Fill { id: &self.trace.id(number), user: &user, now_ms })
     }
+}
+
+fn now_ms() -> String {
+    Clock::System.now().0.to_string()
 }
 
 impl Prepared {

@@ -1,0 +1,363 @@
+//! What the content checks of a load came to: counts and examples, with names of entries and members and never a value.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde_json::{Value, json};
+
+use super::super::table::{Table, count};
+
+/// Examples kept of each finding.
+const EXAMPLES: usize = 5;
+
+/// Something that arrived otherwise than it must.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Finding {
+    /// A token was expected and none arrived.
+    TokenMissing,
+    /// No token was expected and one arrived.
+    TokenUnexpected,
+    /// The token is not where the dialect has it, or not there alone.
+    TokenPlace,
+    /// An entry of UID2 or EUID that we would not write so.
+    TokenMalformed,
+    /// UID2 and EUID in one request.
+    BothScopes,
+    /// A raw UID2 where a token belongs.
+    RawUid,
+    /// An e-mail address, phone number or hash of one.
+    Dii,
+    /// A member for the gateway alone: `user.ext.uid2`, `user.ext.publisher_user_id`.
+    HintLeft,
+    /// A header for the gateway alone.
+    HeaderLeft,
+    /// `tmax` is larger than it was, or no whole number any more.
+    TmaxRaised,
+    /// An EID of the publisher's is gone and nothing says why.
+    EidLost,
+    /// An EID that was not sent.
+    EidAdded,
+    /// An EID of the publisher's is not what it was.
+    EidChanged,
+    /// EIDs stand in another order.
+    EidOrder,
+    /// A member has another value.
+    Changed,
+    /// A member that was not sent.
+    Added,
+    /// A member is gone.
+    Removed,
+    /// Members stand in another order.
+    Reordered,
+    /// White space is not what it was.
+    Spacing,
+    /// No JSON, or too deep.
+    Unreadable,
+}
+
+/// A difference that is meant.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Change {
+    /// Our entry was added.
+    TokenAdded,
+    /// An entry of theirs holds a new token, or ours stands for it.
+    TokenReplaced,
+    /// `tmax` is what is left.
+    TmaxLowered,
+    /// A hint for the gateway was taken out.
+    HintRemoved,
+    /// DII was taken out.
+    DiiCut,
+    /// EIDs of one place stand in the other.
+    EidsMoved,
+    /// EIDs were taken out, as privacy or an opt-out can ask for.
+    EidsStripped,
+    /// EIDs were held back by `eidpermissions`.
+    EidsHeldBack,
+    /// `regs.ext.gpc` was written, as `Sec-GPC` said.
+    GpcFilled,
+    /// What `--verify-allow` names.
+    Allowed,
+}
+
+/// How often, and where.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Found {
+    /// Requests, per SSP.
+    pub count: u64,
+    /// A few, all different.
+    pub examples: Vec<Example>,
+}
+
+/// One case of a finding.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Example {
+    /// The corpus entry that was sent.
+    pub entry: String,
+    /// Which member of the body, or `header NAME`; empty for the whole.
+    pub member: String,
+    /// Which SSP received it.
+    pub ssp: String,
+}
+
+/// What one SSP received.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Received {
+    /// Its address.
+    pub ssp: String,
+    /// Requests that were compared.
+    pub compared: u64,
+    /// Requests of anybody that this SSP had thrown away before they could be looked at.
+    pub gone: u64,
+    /// Why this SSP could not be asked, if so.
+    pub fault: Option<String>,
+}
+
+/// What the content checks of a load came to.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Content {
+    /// One request in so many was checked.
+    pub one_in: u64,
+    /// What was expected: `token`, `none`, `any`, or as the corpus says.
+    pub expected: String,
+    /// Requests of the load.
+    pub sent: u64,
+    /// Bodies compared, over all SSPs.
+    pub checked: u64,
+    /// Of those, the ones that arrived byte for byte as sent.
+    pub unchanged: u64,
+    /// Of those, the ones with a UID2 or EUID token.
+    pub with_token: u64,
+    /// Meant differences, in requests.
+    pub changes: BTreeMap<Change, u64>,
+    /// What was wrong.
+    pub findings: BTreeMap<Finding, Found>,
+    /// Per SSP.
+    pub received: Vec<Received>,
+}
+
+impl Content {
+    /// Something was checked, at every SSP, and nothing was wrong.
+    pub fn passed(&self) -> bool {
+        let seen = |ssp: &Received| ssp.compared > 0 && ssp.fault.is_none();
+        !self.received.is_empty() && self.received.iter().all(seen) && self.findings.is_empty()
+    }
+
+    /// Findings over all requests.
+    pub fn wrong(&self) -> u64 {
+        self.findings.values().map(|found| found.count).sum()
+    }
+
+    pub(super) fn note(&mut self, finding: Finding, example: Example) {
+        let found = self.findings.entry(finding).or_default();
+        found.count += 1;
+        if found.examples.len() < EXAMPLES && !found.examples.contains(&example) {
+            found.examples.push(example);
+        }
+    }
+
+    /// In one sentence.
+    pub fn verdict(&self) -> String {
+        let checked = format!("{} bodies compared", count(self.checked));
+        let blind = self.received.iter().find(|ssp| ssp.compared == 0);
+        match (self.received.iter().find_map(|ssp| ssp.fault.as_ref().map(|f| (&ssp.ssp, f))), blind) {
+            (Some((ssp, fault)), _) => format!("{checked}; {ssp} could not be asked: {fault}"),
+            (None, Some(ssp)) => format!("{checked}; nothing that was sent arrived at {}", ssp.ssp),
+            (None, None) if self.findings.is_empty() => format!("{checked}, nothing wrong"),
+            (None, None) => format!("{checked}, {} wrong", count(self.wrong())),
+        }
+    }
+
+    /// For programs.
+    pub fn json(&self) -> Value {
+        let example = |e: &Example| json!({"entry": e.entry, "member": e.member, "ssp": e.ssp});
+        let findings = self.findings.iter().map(|(finding, found)| {
+            let examples: Vec<Value> = found.examples.iter().map(example).collect();
+            json!({"finding": finding.key(), "count": found.count, "examples": examples})
+        });
+        let received = self.received.iter().map(
+            |ssp| json!({"ssp": ssp.ssp, "compared": ssp.compared, "gone": ssp.gone, "fault": ssp.fault}),
+        );
+        let changes: serde_json::Map<String, Value> =
+            self.changes.iter().map(|(change, count)| (change.key().to_owned(), json!(count))).collect();
+        json!({
+            "passed": self.passed(),
+            "one_in": self.one_in,
+            "expected": self.expected,
+            "sent": self.sent,
+            "checked": self.checked,
+            "unchanged": self.unchanged,
+            "with_token": self.with_token,
+            "changes": changes,
+            "findings": findings.collect::<Vec<_>>(),
+            "received": received.collect::<Vec<_>>(),
+        })
+    }
+}
+
+impl fmt::Display for Content {
+    /// The verdict, then what was wrong with examples, then what was meant.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mark = if self.passed() { "right" } else { "WRONG" };
+        writeln!(f, "content: {mark}, {}", self.verdict())?;
+        if self.one_in > 1 {
+            writeln!(f, "checked: one request in {}", count(self.one_in))?;
+        }
+        for (finding, found) in &self.findings {
+            writeln!(f, "  {}: {}", finding.says(), count(found.count))?;
+            for example in &found.examples {
+                let member = if example.member.is_empty() { "the whole" } else { &example.member };
+                writeln!(f, "    {member} in {} at {}", example.entry, example.ssp)?;
+            }
+        }
+        let mut meant = Table::new(["meant to change", "requests"]);
+        for (change, number) in &self.changes {
+            meant.row([change.says().to_owned(), count(*number)]);
+        }
+        if !self.changes.is_empty() {
+            write!(f, "\n{meant}")?;
+        }
+        for ssp in self.received.iter().filter(|ssp| ssp.gone > 0) {
+            writeln!(
+                f,
+                "{}: {} requests were gone before they could be looked at",
+                ssp.ssp,
+                count(ssp.gone)
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl Finding {
+    /// For people.
+    pub const fn says(self) -> &'static str {
+        match self {
+            Self::TokenMissing => "token missing",
+            Self::TokenUnexpected => "token where none may be",
+            Self::TokenPlace => "token in the wrong place",
+            Self::TokenMalformed => "malformed token entry",
+            Self::BothScopes => "UID2 and EUID together",
+            Self::RawUid => "raw UID2 instead of a token",
+            Self::Dii => "e-mail, phone or hash of one",
+            Self::HintLeft => "hint left in the body",
+            Self::HeaderLeft => "private header passed on",
+            Self::TmaxRaised => "tmax raised",
+            Self::EidLost => "EID lost",
+            Self::EidAdded => "foreign EID",
+            Self::EidChanged => "EID changed",
+            Self::EidOrder => "EIDs in another order",
+            Self::Changed => "value changed",
+            Self::Added => "member added",
+            Self::Removed => "member removed",
+            Self::Reordered => "members in another order",
+            Self::Spacing => "white space changed",
+            Self::Unreadable => "not readable as JSON",
+        }
+    }
+
+    /// For programs.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::TokenMissing => "token_missing",
+            Self::TokenUnexpected => "token_unexpected",
+            Self::TokenPlace => "token_place",
+            Self::TokenMalformed => "token_malformed",
+            Self::BothScopes => "both_scopes",
+            Self::RawUid => "raw_uid",
+            Self::Dii => "dii",
+            Self::HintLeft => "hint_left",
+            Self::HeaderLeft => "header_left",
+            Self::TmaxRaised => "tmax_raised",
+            Self::EidLost => "eid_lost",
+            Self::EidAdded => "eid_added",
+            Self::EidChanged => "eid_changed",
+            Self::EidOrder => "eid_order",
+            Self::Changed => "changed",
+            Self::Added => "added",
+            Self::Removed => "removed",
+            Self::Reordered => "reordered",
+            Self::Spacing => "spacing",
+            Self::Unreadable => "unreadable",
+        }
+    }
+}
+
+impl Change {
+    /// For people.
+    pub const fn says(self) -> &'static str {
+        match self {
+            Self::TokenAdded => "token added",
+            Self::TokenReplaced => "token replaced",
+            Self::TmaxLowered => "tmax lowered",
+            Self::HintRemoved => "hint removed",
+            Self::DiiCut => "DII removed",
+            Self::EidsMoved => "EIDs regrouped",
+            Self::EidsStripped => "EIDs stripped for privacy",
+            Self::EidsHeldBack => "EIDs held back by permission",
+            Self::GpcFilled => "GPC filled in",
+            Self::Allowed => "allowed by flag",
+        }
+    }
+
+    /// For programs.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::TokenAdded => "token_added",
+            Self::TokenReplaced => "token_replaced",
+            Self::TmaxLowered => "tmax_lowered",
+            Self::HintRemoved => "hint_removed",
+            Self::DiiCut => "dii_cut",
+            Self::EidsMoved => "eids_moved",
+            Self::EidsStripped => "eids_stripped",
+            Self::EidsHeldBack => "eids_held_back",
+            Self::GpcFilled => "gpc_filled",
+            Self::Allowed => "allowed",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example(entry: &str) -> Example {
+        Example { entry: entry.into(), member: "tmax".into(), ssp: "http://a".into() }
+    }
+
+    fn seen(compared: u64) -> Content {
+        let received = vec![Received { ssp: "http://a".into(), compared, ..Received::default() }];
+        Content { checked: compared, received, ..Content::default() }
+    }
+
+    #[test]
+    fn a_check_that_saw_nothing_has_not_passed() {
+        assert!(!Content::default().passed() && !seen(0).passed() && seen(1).passed());
+        assert!(seen(0).verdict().ends_with("nothing that was sent arrived at http://a"));
+        let mut blind = seen(1);
+        blind.received[0].fault = Some("gone".into());
+        assert!(!blind.passed() && blind.verdict().ends_with("could not be asked: gone"));
+        assert_eq!(seen(1_000).verdict(), "1,000 bodies compared, nothing wrong");
+    }
+
+    #[test]
+    fn examples_are_few_and_different_and_all_are_counted() {
+        let mut content = seen(9);
+        for entry in ["a", "a", "b", "c", "d", "e", "f"] {
+            content.note(Finding::TmaxRaised, example(entry));
+        }
+        let found = &content.findings[&Finding::TmaxRaised];
+        assert_eq!((found.count, found.examples.len(), content.wrong()), (7, EXAMPLES, 7));
+        assert!(!content.passed());
+        let text = content.to_string();
+        assert!(
+            text.starts_with(
+                "content: WRONG, 9 bodies compared, 7 wrong\n  tmax raised: 7\n    tmax in a at"
+            ),
+            "{text}"
+        );
+        let json = content.json();
+        assert_eq!(json["findings"][0]["finding"], "tmax_raised");
+        assert_eq!(json["findings"][0]["examples"][0]["entry"], "a");
+    }
+}
