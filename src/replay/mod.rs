@@ -8,6 +8,7 @@
 //!  recorder  answers            → Report       statuses, faults, histograms, second by second
 //!  slo       goals, Report      → met or not   search: the highest rate that meets them
 //!  table, json, hlog            → for people, for programs, for HdrHistogram tools
+//!  report    Report             → one HTML page
 //!  verify    requests, SSPs     → Content      whether what arrived is what should have
 //! ```
 
@@ -18,6 +19,7 @@ pub mod login;
 pub mod pace;
 pub mod progress;
 pub mod recorder;
+pub mod report;
 pub mod requests;
 pub mod search;
 pub mod second;
