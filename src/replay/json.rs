@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::recorder::{Report, at};
 use super::second::Second;
+use super::verify::Content;
 
 /// Percentiles that are told.
 const TOLD: [(&str, f64); 6] =
@@ -26,7 +27,7 @@ impl Report {
             .map(|one| json!({"goal": one.goal, "measured": one.measured, "met": one.met}))
             .collect();
         json!({
-            "ok": self.slo.iter().all(|one| one.met),
+            "ok": self.passed(),
             "load": {
                 "target": load.target,
                 "corpus": load.corpus,
@@ -64,6 +65,7 @@ impl Report {
             },
             "seconds": self.seconds.iter().map(Second::json).collect::<Vec<Value>>(),
             "slo": slo,
+            "content": self.content.as_ref().map(Content::json),
         })
     }
 }
@@ -127,6 +129,14 @@ mod tests {
         assert!((1.99..2.01).contains(&p99), "{p99}");
         assert_eq!((&document["lateness_ms"], &document["seconds"][0]["due"]), (&Value::Null, &json!(12)));
         assert_eq!(document["slo"], json!([{"goal": "p99<5ms", "measured": "2 ms", "met": true}]));
+        assert_eq!(document["content"], Value::Null);
+        // Checks that saw nothing have not passed.
+        report.content = Some(Content::default());
+        assert_eq!(
+            (&report.json()["ok"], &report.json()["content"]["passed"]),
+            (&json!(false), &json!(false))
+        );
+        report.content = None;
         report.slo.push(met(false));
         assert_eq!(report.json()["ok"], false);
     }

@@ -221,6 +221,12 @@ impl Report {
         })
     }
 
+    /// All goals were met, and the content checks, if there were any, found nothing.
+    pub fn passed(&self) -> bool {
+        let right = self.content.as_ref().is_none_or(Content::passed);
+        right && self.slo.iter().all(|goal| goal.met)
+    }
+
     /// Requests sent per second.
     pub fn rate(&self) -> f64 {
         per_second(self.sent, self.elapsed)

@@ -104,7 +104,11 @@ impl fmt::Display for Report {
         if let Some(warning) = self.warning() {
             writeln!(f, "warning: {warning}")?;
         }
-        f.write_str(&self.goals())
+        f.write_str(&self.goals())?;
+        if let Some(content) = &self.content {
+            write!(f, "\n{content}")?;
+        }
+        Ok(())
     }
 }
 

@@ -26,3 +26,4 @@ mod seeds;
 mod support;
 mod tls;
 mod vendor_list;
+mod verify;

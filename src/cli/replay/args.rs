@@ -7,11 +7,12 @@ use std::time::Duration;
 use anyhow::anyhow;
 use http::{HeaderName, HeaderValue, Uri};
 
+use super::checks::Flags;
 use crate::replay::{Slo, slo};
 
 /// Send a corpus of bid requests to a target, at a pace that does not wait for its answers, and tell what came of it.
 /// Latency counts from the moment a request was due, so that a target that stalls cannot hide it. Exit code 1 when a
-/// goal of --slo is missed or there is no result; 2 when corpus or flags cannot be used.
+/// goal of --slo is missed, --verify finds something or there is no result; 2 when corpus or flags cannot be used.
 ///
 /// A corpus is a folder or file: .json (a bid request), .ndjson (one a line, or an envelope
 /// {"uid2gw_replay":1,"at_us":…,"weight":…,"user":…,"expect":…,"headers":{…},"body":{…}}). Bodies are sent byte for
@@ -83,6 +84,11 @@ pub(in crate::cli) struct Args {
     /// Write latencies second by second as a HdrHistogram interval log.
     #[arg(long, value_name = "OUT.hlog")]
     pub(super) hdr: Option<PathBuf>,
+    /// Write a report as one HTML page, with charts, that needs nothing else.
+    #[arg(long, value_name = "OUT.html")]
+    pub(super) report: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) checks: Flags,
     /// Instead of a load, add up interval logs of earlier ones; repeatable.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["target", "corpus", "pace"])]
     pub(super) from_hdr: Vec<PathBuf>,

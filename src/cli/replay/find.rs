@@ -61,6 +61,7 @@ fn probe(prepared: &Prepared, slo: &Slo, rate: f64) -> anyhow::Result<Probe> {
         load,
         requests: std::sync::Arc::clone(&prepared.requests),
         corpus: prepared.corpus.clone(),
+        people: Vec::new(),
     };
     let mut report = measure(&one)?;
     report.slo = slo.judge(&report);

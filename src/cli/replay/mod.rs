@@ -1,6 +1,7 @@
 //! `replay`: open-loop load from a corpus of bid requests.
 
 mod args;
+mod checks;
 mod find;
 mod prepare;
 mod screen;
@@ -15,7 +16,7 @@ pub(super) use self::args::Args;
 use self::prepare::{Prepared, Unprepared};
 use self::screen::Screen;
 use super::serve::signalled;
-use super::{BAD_INPUT, print, without_result};
+use super::{BAD_INPUT, VERSION, print, without_result};
 use crate::replay::table::{count, duration};
 use crate::replay::{self, Report, hlog};
 use crate::telemetry::log;
@@ -38,13 +39,21 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.find_max {
         return find::run(args, &prepared);
     }
-    match measure(&prepared) {
+    match checked(args, &prepared) {
         Ok(mut report) => {
             report.slo = args.slo.as_ref().map(|slo| slo.judge(&report)).unwrap_or_default();
             conclude(args, &report)
         }
-        Err(fault) => without_result(args.json, &fault.to_string(), ExitCode::FAILURE),
+        Err(fault) => without_result(args.json, &format!("{fault:#}"), ExitCode::FAILURE),
     }
+}
+
+/// Runs the load once, with the content checks that were asked for.
+fn checked(args: &Args, prepared: &Prepared) -> anyhow::Result<Report> {
+    let checks = args.checks.start(&prepared.requests, prepared.people.iter().cloned())?;
+    let mut report = measure(prepared)?;
+    report.content = checks.finish(report.sent);
+    Ok(report)
 }
 
 /// Runs the load once.
@@ -60,7 +69,7 @@ fn measure(prepared: &Prepared) -> Result<Report, replay::DriveError> {
     Ok(report)
 }
 
-/// Prints and writes what was measured; the exit code says whether the goals were met.
+/// Prints and writes what was measured; the exit code says whether the goals were met and the content was right.
 fn conclude(args: &Args, report: &Report) -> anyhow::Result<ExitCode> {
     if let Err(fault) = write_files(args, report) {
         return without_result(args.json, &fault, ExitCode::FAILURE);
@@ -71,12 +80,16 @@ fn conclude(args: &Args, report: &Report) -> anyhow::Result<ExitCode> {
 }
 
 fn verdict(report: &Report) -> ExitCode {
-    if report.slo.iter().all(|goal| goal.met) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if report.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn write_files(args: &Args, report: &Report) -> Result<(), String> {
     if let Some(path) = &args.hdr {
         hlog::save(report, path).map_err(|fault| format!("{}: {fault}", path.display()))?;
+    }
+    if let Some(path) = &args.report {
+        let page = replay::report::html(report, VERSION);
+        std::fs::write(path, page).map_err(|fault| format!("{}: {fault}", path.display()))?;
     }
     Ok(())
 }

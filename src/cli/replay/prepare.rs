@@ -22,6 +22,8 @@ pub(super) struct Prepared {
     pub(super) requests: Arc<Requests>,
     /// Where the corpus is.
     pub(super) corpus: String,
+    /// Who was logged in.
+    pub(super) people: Vec<Person>,
 }
 
 /// Why it cannot.
@@ -52,13 +54,18 @@ pub(super) fn prepare(args: &Args) -> Result<Prepared, Unprepared> {
     }
     let users = usize::try_from(args.users).unwrap_or(usize::MAX);
     let users = Users::numbered(USER, users).with_strangers(STRANGER, args.unknown_users);
-    if args.users > 0 {
-        let people = people(&users, &corpus);
-        log_in(target, &headers, load.ca.as_deref(), people).map_err(Unprepared::Target)?;
+    let people = if args.users > 0 { people(&users, &corpus) } else { Vec::new() };
+    if !people.is_empty() {
+        log_in(target, &headers, load.ca.as_deref(), people.clone()).map_err(Unprepared::Target)?;
     }
     let trace = Trace::of(run_number().map_err(Unprepared::Input)?);
     let settings = Settings { target: target.clone(), headers, users, trace, in_turn: args.recorded };
-    Ok(Prepared { load, requests: Requests::new(corpus, &settings), corpus: path.display().to_string() })
+    Ok(Prepared {
+        load,
+        requests: Requests::new(corpus, &settings),
+        corpus: path.display().to_string(),
+        people,
+    })
 }
 
 fn paced(args: &Args, corpus: Corpus) -> anyhow::Result<(Corpus, Pace)> {
