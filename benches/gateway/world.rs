@@ -66,7 +66,7 @@ impl World {
     pub(super) fn inbound(&self, body: &Bytes, user: usize) -> Inbound {
         let headers = headers(body.len(), user);
         let caller = Caller::of(self.gateway.shared(), &headers).expect("a known key");
-        let peer = Peer { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), trusted: false };
+        let peer = Peer { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), trusted: false, tls: false };
         Inbound { headers, caller, body: body.clone(), started: Clock::monotonic(), peer }
     }
 
@@ -89,9 +89,9 @@ impl World {
     /// The body that leaves.
     pub(super) fn sent(&self, body: &Bytes, user: usize) -> Bytes {
         let mut sent = Bytes::new();
-        let rehearsal = self.gateway.rehearse(self.inbound(body, user), |request| {
-            sent = request.body().to_bytes();
-            answer(request)
+        let rehearsal = self.gateway.rehearse(self.inbound(body, user), |body| {
+            sent = body.to_bytes();
+            answer(body)
         });
         drop(rehearsal.now_or_never().expect("nothing to wait for"));
         sent
@@ -109,7 +109,7 @@ fn headers(length: usize, user: usize) -> HeaderMap {
     headers
 }
 
-fn answer(_request: Request<Segments>) -> SspReply {
+fn answer(_body: Segments) -> SspReply {
     let body = Bytes::from_static(BID.as_bytes());
     let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
     SspReply {
@@ -155,6 +155,7 @@ fn build(config: Config, users: usize, runtime: &Runtime) -> Gateway {
         vendors: Arc::new(config.vendors),
         require_key: config.require_key,
         debug: config.debug,
+        tap: Arc::default(),
         gzip_min_bytes: config.gzip_min_bytes,
     };
     let metrics = ssp::Metrics::register(&registry).expect("a fresh registry");

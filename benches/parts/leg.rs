@@ -14,8 +14,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 use uid2_gateway::net::body::Segments;
 use uid2_gateway::net::h1::{Answer, Limits, Line, Progress, Reader, Template};
 
-static KEEP: [HeaderName; 3] =
-    [CONTENT_TYPE, CONTENT_ENCODING, HeaderName::from_static("x-openrtb-version")];
+static KEEP: [HeaderName; 3] = [CONTENT_TYPE, CONTENT_ENCODING, HeaderName::from_static("x-openrtb-version")];
 
 fn limits() -> Limits {
     Limits { body: 1 << 20, keep: &KEEP }

@@ -125,5 +125,15 @@ fn record() -> Draft {
     }
 }
 
-criterion_group!(benches, merging, envelope, hash, store, privacy::tc, privacy::gpp, leg::parts, leg::exchange);
+criterion_group!(
+    benches,
+    merging,
+    envelope,
+    hash,
+    store,
+    privacy::tc,
+    privacy::gpp,
+    leg::parts,
+    leg::exchange
+);
 criterion_main!(benches);
