@@ -45,7 +45,7 @@ fn read(buffer: &mut BytesMut) -> Answer {
     }
 }
 
-pub fn parts(c: &mut Criterion) {
+pub(super) fn parts(c: &mut Criterion) {
     let mut group = c.benchmark_group("leg");
     let (template, headers, mut head) = (template(), headers(), Vec::new());
     group.bench_function("head", |b| b.iter(|| template.render(black_box(&headers), 2_417, &mut head)));
@@ -70,7 +70,7 @@ pub fn parts(c: &mut Criterion) {
 }
 
 /// Both ends; a pipe in memory costs more than our part of it, a socket much more.
-pub fn exchange(c: &mut Criterion) {
+pub(super) fn exchange(c: &mut Criterion) {
     let (pipe, mut peer) = duplex(1 << 16);
     let mut line = Line::new(pipe, limits());
     let (template, headers) = (template(), headers());

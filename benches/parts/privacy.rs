@@ -22,7 +22,7 @@ const GPP: [(&str, &str); 2] = [
     ("TCF, US Privacy and four states", include_str!("../../fuzz/seeds/gpp/typical-eu-and-us")),
 ];
 
-pub fn tc(c: &mut Criterion) {
+pub(super) fn tc(c: &mut Criterion) {
     let (policy, gvl) = (Policy::default(), Gvl::default());
     let rules = Rules { policy: &policy, gvl: &gvl };
     for (name, text) in TC {
@@ -41,7 +41,7 @@ pub fn tc(c: &mut Criterion) {
     }
 }
 
-pub fn gpp(c: &mut Criterion) {
+pub(super) fn gpp(c: &mut Criterion) {
     let (policy, gvl) = (Policy::default(), Gvl::default());
     let rules = Rules { policy: &policy, gvl: &gvl };
     for (name, text) in GPP {
