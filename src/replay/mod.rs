@@ -16,6 +16,7 @@ pub mod corpus;
 pub mod driver;
 pub mod hlog;
 pub mod login;
+pub mod numbers;
 pub mod pace;
 pub mod progress;
 pub mod recorder;

@@ -56,7 +56,8 @@ pub(in crate::cli) struct Args {
     /// Threads that share the connections.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(super) threads: u32,
-    /// HTTP/2 instead of HTTP/1.1; without TLS by prior knowledge.
+    /// HTTP/2 instead of HTTP/1.1. With an http target by prior knowledge, which the gateway does not speak: it has
+    /// HTTP/2 over TLS only.
     #[arg(long)]
     pub(super) http2: bool,
     /// PEM certificates to trust besides the public ones, for https targets.

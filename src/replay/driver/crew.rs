@@ -47,6 +47,7 @@ impl Crew {
                 end: load.duration.map_or(Duration::MAX, |duration| load.warmup.saturating_add(duration)),
                 timeout: load.timeout,
                 grace: load.grace,
+                answered: load.answered.clone(),
                 tallies: tell_tally.clone(),
             };
             let worker = Worker {

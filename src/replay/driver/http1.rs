@@ -18,7 +18,7 @@ use super::dial::{Dial, Stream};
 use super::lane::Shared;
 use super::session::Session;
 
-/// A connection that cannot be made is tried again after this time.
+/// A connection that cannot be made, or that ended without a whole answer, is made anew after this time.
 pub(super) const RECONNECT: Duration = Duration::from_millis(20);
 
 /// Bytes read at once.
@@ -39,17 +39,21 @@ pub(super) async fn run(shared: Rc<Shared>, dial: Dial, index: usize, mut first:
             Some(stream) => Ok(stream),
             None => dial.open().await,
         };
-        if let Ok(stream) = opened {
-            converse(&shared, index, stream, &mut read).await;
-        } else {
-            shared.refused();
+        let useful = match opened {
+            Ok(stream) => converse(&shared, index, stream, &mut read).await,
+            Err(_) => {
+                shared.refused();
+                false
+            }
+        };
+        if !useful {
             tokio::time::sleep(RECONNECT).await;
         }
     }
 }
 
-/// Lets requests through until the connection ends.
-async fn converse(shared: &Shared, index: usize, stream: Stream, buffer: &mut [u8; READ]) {
+/// Lets requests through until the connection ends; whether one of them was answered whole.
+async fn converse(shared: &Shared, index: usize, stream: Stream, buffer: &mut [u8; READ]) -> bool {
     let (stream, session) = match stream {
         Stream::Plain(stream) => (stream, Session::Plain),
         Stream::Tls(stream) => {
@@ -62,15 +66,20 @@ async fn converse(shared: &Shared, index: usize, stream: Stream, buffer: &mut [u
     let link = Link { write: Rc::new(write), session: Rc::clone(&session), buffer: Vec::new() };
     shared.opened(std::iter::once((index, super::link::Link::Http1(link))));
     let mut answers = Answers { read, session, plain: Vec::new(), reader: Reader::default() };
+    let mut answered = false;
     loop {
         match answers.next(buffer).await {
             Ok(answer) => {
+                answered = true;
                 shared.finished(index, Ok((answer.status, answer.bytes)), answer.keep);
                 if !answer.keep {
-                    return;
+                    return answered;
                 }
             }
-            Err(fault) => return shared.finished(index, Err(fault), false),
+            Err(fault) => {
+                shared.finished(index, Err(fault), false);
+                return answered;
+            }
         }
     }
 }
@@ -86,7 +95,8 @@ struct Answers {
 impl Answers {
     async fn next(&mut self, buffer: &mut [u8; READ]) -> Result<super::answer::Answer, Fault> {
         loop {
-            let size = self.read.read(buffer).await.unwrap_or(0);
+            // A connection that was reset has not ended an answer.
+            let size = self.read.read(buffer).await.map_err(|_| Fault::Broken)?;
             if size == 0 {
                 return self.reader.end().ok_or(Fault::Broken);
             }

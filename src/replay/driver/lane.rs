@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::Notify;
 
+use super::super::numbers::Answered;
 use super::super::recorder::Fault;
 use super::super::requests::Requests;
 use super::super::schedule::Ticket;
@@ -57,6 +58,9 @@ pub(super) struct Lane {
     timeout: Duration,
     /// How long after the end requests that wait for a connection still go out.
     grace: Duration,
+    answered: Option<Answered>,
+    /// Numbers and status, not handed over yet.
+    answers: Vec<(u64, u16)>,
     tally: Tally,
     tallies: Sender<Tally>,
     cpu: Duration,
@@ -71,6 +75,7 @@ struct Slot {
 
 #[derive(Clone, Copy)]
 struct Pending {
+    number: u64,
     times: Times,
     counted: bool,
     late: bool,
@@ -87,12 +92,14 @@ pub(super) struct Beginning {
     pub(super) timeout: Duration,
     /// How long after the end requests that wait for a connection still go out.
     pub(super) grace: Duration,
+    /// Takes which requests were answered.
+    pub(super) answered: Option<Answered>,
     pub(super) tallies: Sender<Tally>,
 }
 
 impl Shared {
     pub(super) fn new(beginning: Beginning, slots: usize, timer: Timer) -> Self {
-        let Beginning { requests, tickets, due, warmup, end, timeout, grace, tallies } = beginning;
+        let Beginning { requests, tickets, due, warmup, end, timeout, grace, answered, tallies } = beginning;
         let lane = Lane {
             requests,
             start: Clock::monotonic(),
@@ -108,6 +115,8 @@ impl Shared {
             warmup,
             timeout,
             grace,
+            answered,
+            answers: Vec::new(),
             tally: Tally::new(0),
             tallies,
             cpu: Duration::ZERO,
@@ -162,7 +171,7 @@ impl Shared {
         let mut lane = self.lane.borrow_mut();
         let now = lane.now();
         lane.finish(index, result, now);
-        if keep {
+        if keep && lane.slots[index].link.is_some() {
             lane.free(index, now);
         } else {
             lane.slots[index].link = None;
@@ -206,7 +215,8 @@ impl Shared {
         // What is due already goes out when a connection becomes free.
         let Some(due) = next.filter(|due| *due > now && lane.alarm != Some(*due)) else { return };
         lane.alarm = Some(due);
-        self.timer.set(due.saturating_sub(now));
+        // Not from `now`: sending took its time since.
+        self.timer.set(due.saturating_sub(lane.now()));
     }
 }
 
@@ -245,17 +255,25 @@ impl Lane {
     fn unused(&mut self) -> Option<usize> {
         loop {
             let index = self.idle.pop_front()?;
-            // A connection may have closed, and another one opened, since the slot became free.
-            if self.slots.get(index).is_some_and(|slot| slot.link.is_some() && slot.pending.is_none()) {
+            if self.is_unused(index) {
                 return Some(index);
             }
         }
     }
 
+    /// Of an idle slot: a connection may have closed, and another one opened, since it became free.
+    fn is_unused(&self, index: usize) -> bool {
+        self.slots.get(index).is_some_and(|slot| slot.link.is_some() && slot.pending.is_none())
+    }
+
     /// The slot sends the next request that is due, or waits for one.
     fn free(&mut self, index: usize, now: Duration) {
         match self.draw(now) {
-            Some(ticket) => self.send(index, ticket, false),
+            Some(ticket) => {
+                // With another slot unused, it was the timer that came late, and not a connection.
+                let prompt = self.idle.iter().any(|other| self.is_unused(*other));
+                self.send(index, ticket, prompt);
+            }
             None => self.idle.push_back(index),
         }
     }
@@ -264,7 +282,7 @@ impl Lane {
         let sent = Clock::monotonic().saturating_duration_since(self.start);
         let times = Times { due: ticket.due, sent };
         let slot = &mut self.slots[index];
-        slot.pending = Some(Pending { times, counted: ticket.counted, late: false });
+        slot.pending = Some(Pending { number: ticket.number, times, counted: ticket.counted, late: false });
         self.pending += 1;
         if ticket.counted {
             self.tally.sent(times, prompt);
@@ -277,10 +295,14 @@ impl Lane {
     fn finish(&mut self, index: usize, result: Result<(u16, u64), Fault>, now: Duration) {
         let Some(pending) = self.slots[index].pending.take() else { return };
         self.pending -= 1;
+        if let (Ok((status, _)), Some(_), false) = (result, &self.answered, pending.late) {
+            self.answers.push((pending.number, status));
+        }
         match result {
+            // Whatever came of it: what ends because it was given up can look like a whole answer.
+            _ if pending.late => self.fail(pending.counted, Fault::Timeout),
             Ok(answer) if pending.counted => self.tally.answered(pending.times, now, answer),
             Ok(_) => {}
-            Err(_) if pending.late => self.fail(pending.counted, Fault::Timeout),
             Err(fault) => self.fail(pending.counted, fault),
         }
     }
@@ -294,9 +316,7 @@ impl Lane {
             let Some(pending) = slot.pending.as_mut().filter(|pending| !pending.late) else { continue };
             if now.saturating_sub(pending.times.sent) > self.timeout {
                 pending.late = true;
-                if let Some(link) = &slot.link {
-                    link.give_up();
-                }
+                slot.link.take_if(|link| !link.give_up());
             }
         }
     }
@@ -327,6 +347,9 @@ impl Lane {
         let end = self.end;
         while let Some(ticket) = self.due.next_if(|ticket| ticket.due < until && ticket.due <= end) {
             self.tally.second.due += u64::from(ticket.counted);
+        }
+        if let Some(answered) = &self.answered {
+            answered.take(&mut self.answers);
         }
         let cpu = thread_cpu();
         self.tally.cpu = cpu.saturating_sub(self.cpu);

@@ -17,12 +17,15 @@ impl Link {
         }
     }
 
-    /// Waits no longer for the answer.
-    pub(super) fn give_up(&self) {
+    /// Waits no longer for the answer; whether another request can go out after this one.
+    pub(super) fn give_up(&self) -> bool {
         match self {
-            Self::Http1(link) => link.shut(),
+            Self::Http1(link) => {
+                link.shut();
+                false
+            }
             // A stream keeps its own time, as the connection goes on without it.
-            Self::Http2(_) => {}
+            Self::Http2(_) => true,
         }
     }
 }

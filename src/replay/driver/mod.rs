@@ -13,6 +13,7 @@ mod answer;
 mod collector;
 mod crew;
 mod dial;
+mod greeting;
 mod http1;
 mod http2;
 mod lane;
@@ -31,6 +32,7 @@ use http::Uri;
 
 use self::collector::Collector;
 use self::crew::Crew;
+use super::numbers::Answered;
 use super::pace::{Arrivals, Pace};
 use super::recorder::{Description, Report};
 use super::requests::Requests;
@@ -66,6 +68,8 @@ pub struct Load {
     pub grace: Duration,
     /// Ends the load early, with a report of what was.
     pub stop: Arc<AtomicBool>,
+    /// Takes which requests were answered, second by second, when somebody wants to know.
+    pub answered: Option<Answered>,
 }
 
 impl Load {
@@ -85,6 +89,7 @@ impl Load {
             timeout: PATIENCE,
             grace: PATIENCE,
             stop: Arc::default(),
+            answered: None,
         }
     }
 }

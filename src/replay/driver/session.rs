@@ -35,7 +35,10 @@ impl Session {
         let Self::Tls(tls) = self else { return Ok(came) };
         room.clear();
         while !came.is_empty() {
-            tls.read_tls(&mut came).map_err(|_| Fault::Broken)?;
+            if tls.read_tls(&mut came).map_err(|_| Fault::Broken)? == 0 {
+                // The other side has said that it ends: what it says after that is not read (RFC 8446 §6.1).
+                return if room.is_empty() { Err(Fault::Broken) } else { Ok(room) };
+            }
             let state = tls.process_new_packets().map_err(|_| Fault::Broken)?;
             let from = room.len();
             room.resize(from + state.plaintext_bytes_to_read(), 0);

@@ -1,6 +1,7 @@
 //! One thread of the driver: a runtime of its own, a lane, connections.
 
 use std::io;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +13,7 @@ use tokio::sync::oneshot;
 use tokio::task::LocalSet;
 use tokio::time::MissedTickBehavior;
 
-use super::dial::{Dial, Protocol, Stream};
+use super::dial::{Dial, Protocol};
 use super::http2::STREAMS;
 use super::lane::{Beginning, Shared};
 use super::timer::Timer;
@@ -53,15 +54,16 @@ async fn drive(worker: Worker) -> io::Result<()> {
     };
     let timeout = worker.beginning.timeout;
     let shared = Rc::new(Shared::new(*worker.beginning, slots, Timer::new()?));
-    let opened = join_all((0..worker.connections).map(|_| worker.dial.open())).await;
-    let reason = opened.iter().find_map(|opened| opened.as_ref().err().cloned());
-    let ready = Ready { open: opened.iter().filter(|opened| opened.is_ok()).count(), reason };
+    let open = |index| open(Rc::clone(&shared), worker.dial.clone(), (worker.protocol, index, timeout));
+    let opened = join_all((0..worker.connections).map(open)).await;
+    let reason = opened.iter().find_map(|opened| opened.fault.clone());
+    let ready = Ready { open: opened.iter().filter(|opened| opened.fault.is_none()).count(), reason };
     // Who waits for all to be ready sees the end of the channel; nobody to hear it says no start either.
     worker.ready.send(ready).unwrap_or_default();
     drop(worker.ready);
     let Ok(start) = worker.start.await else { return Ok(()) };
-    for (index, stream) in opened.into_iter().enumerate() {
-        connect(&shared, worker.dial.clone(), (worker.protocol, index, timeout), stream.ok());
+    for connection in opened {
+        tokio::task::spawn_local(connection.run);
     }
     tokio::task::spawn_local(tick(Rc::clone(&shared), worker.stop));
     shared.begin(start);
@@ -70,20 +72,32 @@ async fn drive(worker: Worker) -> io::Result<()> {
     Ok(())
 }
 
-fn connect(
-    shared: &Rc<Shared>,
+/// A connection after the first attempt to open it.
+struct Opened {
+    /// Why it is not open.
+    fault: Option<String>,
+    /// Keeps it open.
+    run: Pin<Box<dyn Future<Output = ()>>>,
+}
+
+async fn open(
+    shared: Rc<Shared>,
     dial: Dial,
     (protocol, index, timeout): (Protocol, usize, Duration),
-    first: Option<Stream>,
-) {
-    let shared = Rc::clone(shared);
+) -> Opened {
     match protocol {
-        Protocol::Http1 => tokio::task::spawn_local(http1::run(shared, dial, index, first)),
-        Protocol::Http2 => {
-            let slots = index * STREAMS..(index + 1) * STREAMS;
-            tokio::task::spawn_local(http2::run(shared, dial, slots, timeout, first))
+        Protocol::Http1 => {
+            let first = dial.open().await;
+            let fault = first.as_ref().err().cloned();
+            Opened { fault, run: Box::pin(http1::run(shared, dial, index, first.ok())) }
         }
-    };
+        Protocol::Http2 => {
+            let first = http2::open(&dial, timeout).await;
+            let fault = first.as_ref().err().cloned();
+            let slots = index * STREAMS..(index + 1) * STREAMS;
+            Opened { fault, run: Box::pin(http2::run(shared, dial, slots, timeout, first.ok())) }
+        }
+    }
 }
 
 /// Sends what is due whenever the timer rings, until nothing is left.

@@ -1,5 +1,7 @@
 //! The driver against small servers on loopback.
 
+mod endings;
+mod lateness;
 mod server;
 
 use std::collections::BTreeMap;
@@ -243,6 +245,9 @@ fn connections_that_end_are_made_anew() {
         request_came(&mut stream);
         let answer: &[u8] = if number == 0 { b"SSH-2.0-x\r\n" } else { b"HTTP/1.0 200 OK\r\n\r\nto the end" };
         stream.write_all(answer).unwrap();
+        // Not closed with a reset, as it would be with bytes of the request unread.
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        io::copy(&mut stream, &mut io::sink()).unwrap_or_default();
         number == 0
     });
     let report = run(&load(2), address);

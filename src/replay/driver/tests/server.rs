@@ -146,7 +146,7 @@ async fn answer(
     response.body(body).unwrap()
 }
 
-fn tls(speaks: Speaks) -> (Option<TlsAcceptor>, Option<Vec<u8>>) {
+pub(super) fn tls(speaks: Speaks) -> (Option<TlsAcceptor>, Option<Vec<u8>>) {
     let rcgen::CertifiedKey { cert, signing_key } =
         rcgen::generate_simple_self_signed([String::from("localhost")]).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
