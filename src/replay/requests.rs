@@ -97,6 +97,17 @@ impl Requests {
         }
     }
 
+    /// Whether the `number`-th request has a `traceparent` of its own.
+    pub(super) fn brings_trace(&self, number: u64) -> bool {
+        self.prepared[self.mix.pick(number)].traced
+    }
+
+    /// Whether the `number`-th request names somebody whom nobody logged in.
+    pub(super) fn is_for_stranger(&self, number: u64) -> bool {
+        let own = self.prepared[self.mix.pick(number)].named;
+        !own && self.users.known(number).is_none() && self.users.name(number).is_some()
+    }
+
     /// How the `number`-th request can be told from the others, wherever it arrives.
     pub fn trace(&self) -> Trace {
         self.trace

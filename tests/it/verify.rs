@@ -37,6 +37,8 @@ struct Case {
 struct Cases {
     headers: Vec<(&'static str, &'static str)>,
     cases: Vec<Case>,
+    /// For somebody whom nobody logged in.
+    strangers: bool,
 }
 
 fn trace(number: u64) -> String {
@@ -53,12 +55,13 @@ impl Cases {
         };
         let cases: Vec<Case> = corpus.entries().iter().filter_map(case).collect();
         assert!(!cases.is_empty());
-        Self { headers: Vec::new(), cases }
+        Self { headers: Vec::new(), cases, strangers: false }
     }
 
     fn one(body: &'static str) -> Self {
         let body = Bytes::from_static(body.as_bytes());
-        Self { headers: Vec::new(), cases: vec![Case { name: "one.json".into(), body, expect: None }] }
+        let cases = vec![Case { name: "one.json".into(), body, expect: None }];
+        Self { headers: Vec::new(), cases, strangers: false }
     }
 
     fn headers(&self, number: u64) -> Vec<(&'static str, String)> {
@@ -70,6 +73,10 @@ impl Cases {
 impl Origin for Cases {
     fn number(&self, traceparent: &HeaderValue) -> Option<u64> {
         (0..self.cases.len() as u64).find(|number| trace(*number) == traceparent.to_str().unwrap_or_default())
+    }
+
+    fn trace_id(&self, number: u64) -> Option<String> {
+        trace(number).split('-').nth(1).map(str::to_owned)
     }
 
     fn sent(&self, number: u64) -> Sent {
@@ -84,6 +91,7 @@ impl Origin for Cases {
             body_at_another_time: case.body.clone(),
             body: case.body,
             expect: case.expect,
+            stranger: self.strangers,
         }
     }
 }
@@ -310,6 +318,123 @@ async fn what_an_ssp_had_to_throw_away_is_told() {
     http.post(address, "/openrtb2/bid", &headers.each_ref().map(|(n, v)| (*n, v.as_str())), PLAIN).await;
     let content = tokio::task::spawn_blocking(|| verifier.finish(1)).await.unwrap();
     assert_eq!(content.checked, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_for_a_stranger_is_expected_only_if_it_was_sent() {
+    const OWN: &str = r#"{"id":"r","user":{"eids":[{"source":"uidapi.com","uids":[{"id":"AdvertisingTokenOfThePublisher","atype":3}]}]}}"#;
+    let (_, address) = sandbox(ssp::Settings::default()).await;
+    let through = proxy(address, |body| body.replace("uidapi.com", "pub.example")).await;
+    let strangers = |body| Cases { strangers: true, ..Cases::one(body) };
+    let token = || Settings { expect: Some(Expect::Token), ..settings(address) };
+    for body in [PLAIN, OWN] {
+        let content = checked(strangers(body), (address, "/openrtb2/bid"), token()).await;
+        assert!(content.passed(), "{body}\n{content}");
+    }
+    let content = checked(strangers(OWN), (through, "/openrtb2/bid"), token()).await;
+    assert!(content.findings.contains_key(&Finding::TokenMissing), "{content}");
+}
+
+/// Checks what `send` makes of two requests, of which both were answered with `status`.
+async fn of_two<S: Future<Output = ()>>(
+    (settings, status): (Settings, u16),
+    send: impl FnOnce(Http) -> S,
+) -> Content {
+    let case = Cases::one(PLAIN).cases.remove(0);
+    let origin = Arc::new(Cases { headers: Vec::new(), cases: vec![case.clone(), case], strangers: false });
+    settings.answered.take(&mut vec![(0, status), (1, status)]);
+    let start = tokio::task::spawn_blocking(move || Verifier::start(settings, origin).unwrap());
+    let verifier = start.await.unwrap();
+    send(Http::default()).await;
+    tokio::task::spawn_blocking(move || verifier.finish(2)).await.unwrap()
+}
+
+async fn post(http: &Http, ssp: SocketAddr, number: u64) {
+    http.post(ssp, "/openrtb2/bid", &[("traceparent", &trace(number))], PLAIN).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_are_lost_or_come_twice_are_found() {
+    let (_, one) = sandbox(ssp::Settings::default()).await;
+    let (_, other) = sandbox(ssp::Settings::default()).await;
+    let both = || {
+        let mut settings = settings(one);
+        settings.ssps.push(format!("http://{other}").parse().unwrap());
+        (settings, 200)
+    };
+    // Each at one of the two is enough: an SSP may be passed over for want of time.
+    let content = of_two(both(), |http| async move {
+        post(&http, one, 0).await;
+        post(&http, other, 1).await;
+    })
+    .await;
+    assert!(content.passed(), "{content}");
+    let content = of_two(both(), |http| async move {
+        post(&http, one, 0).await;
+        post(&http, other, 0).await;
+    })
+    .await;
+    assert_eq!(only(&content), (Finding::Lost, "", 1));
+    assert!(!content.passed());
+    let content = of_two((settings(one), 204), |http| async move { post(&http, one, 0).await }).await;
+    assert!(content.passed() && content.verdict().contains("1 requests without a bid"), "{content}");
+    let content = of_two((settings(one), 200), |http| async move {
+        post(&http, one, 0).await;
+        post(&http, one, 1).await;
+        post(&http, one, 0).await;
+    })
+    .await;
+    assert_eq!(only(&content), (Finding::Doubled, "", 1));
+    // Sampled, only what was chosen can be missed.
+    for one_in in [1, 1_000] {
+        let sampled = Settings { one_in, ..settings(one) };
+        let content = of_two((sampled, 200), |_| async {}).await;
+        assert_eq!((content.findings.len(), content.passed()), (usize::from(one_in == 1), false));
+        assert_eq!(content.mark(), if one_in == 1 { "WRONG" } else { "NOT CHECKED" });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_thrown_away_unseen_is_no_pass() {
+    let (_, ssp) = sandbox(ssp::Settings { keep_requests: 1, ..ssp::Settings::default() }).await;
+    let mut checked = of_two((settings(ssp), 200), |http| async move {
+        for number in [0, 1, 7, 8] {
+            post(&http, ssp, number).await;
+        }
+        // The checker may have seen some of them in between; of these it sees one at most.
+        let all = (0..200).map(|number| {
+            let http = &http;
+            async move { post(http, ssp, number + 100).await }
+        });
+        futures_util::future::join_all(all).await;
+    })
+    .await;
+    assert!(checked.received[0].gone > 0 && !checked.passed());
+    assert!(!checked.findings.contains_key(&Finding::Lost), "what is gone may be what is missing");
+    checked.received[0].compared = 1;
+    assert!(!checked.passed() && checked.mark() == "NOT CHECKED", "{checked}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_ends_while_others_go_on() {
+    let (_, ssp) = sandbox(ssp::Settings::default()).await;
+    let others: Vec<_> = (0..4)
+        .map(|_| {
+            tokio::spawn(async move {
+                let http = Http::default();
+                loop {
+                    http.post(ssp, "/openrtb2/bid", &[], "{}").await;
+                }
+            })
+        })
+        .collect();
+    let check = of_two((settings(ssp), 200), |http| async move {
+        post(&http, ssp, 0).await;
+        post(&http, ssp, 1).await;
+    });
+    let content = tokio::time::timeout(std::time::Duration::from_secs(30), check).await.unwrap();
+    assert_eq!((content.checked, content.findings.len()), (2, 0));
+    others.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
 /// Runs the command against a gateway with one SSP; its exit code, its document and its page.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use http::Uri;
 
+use crate::replay::Load;
 use crate::replay::login::Person;
+use crate::replay::numbers::Answered;
 use crate::replay::requests::Requests;
 use crate::replay::verify::{Content, Dialect, Expect, Known, Settings, Verifier, VerifyError};
 
@@ -16,13 +18,16 @@ const KNOWN: usize = 100_000;
 pub(super) struct Flags {
     /// A sandbox SSP behind the target (`sandbox ssp`); repeatable. What it received is compared with what was sent: a
     /// token only as expected and in its place, no DII of the users, and nothing changed that the gateway does not have
-    /// to change. Exit code 1 when something is wrong, or nothing that was sent arrived.
+    /// to change; nothing twice, and nothing lost that was answered with a bid: name every SSP. Requests whose corpus
+    /// entry has a traceparent of its own cannot be checked. Exit code 1 when something is wrong, when nothing was
+    /// checked, or when an SSP threw away what nobody had looked at (see --keep-requests of `sandbox ssp`).
     #[arg(long, value_name = "SSP_URL", conflicts_with_all = ["find_max", "from_hdr"])]
     verify: Vec<Uri>,
-    /// Check one request in N.
+    /// Check one request in N, chosen by its trace; with few requests that can be none.
     #[arg(long, value_name = "N", requires = "verify", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     verify_sample: u64,
-    /// Whether a token must arrive, for all requests [default: as "expect" in the corpus says, else any].
+    /// Whether a token must arrive, for all requests, but not for users whom nobody logged in (--unknown-users) [default:
+    /// as "expect" in the corpus says, else any].
     #[arg(long, value_name = "WHAT", requires = "verify", value_enum)]
     expect: Option<ExpectArg>,
     /// Where these SSPs look for EIDs, as ssp.openrtb is configured [default: each place is right].
@@ -57,10 +62,16 @@ enum DialectArg {
 pub(super) struct Checks(Option<Verifier>);
 
 impl Flags {
-    /// Begins, if it was asked for. `people`: whose DII must not arrive.
+    /// What the load must tell of its answers.
+    pub(super) fn answered(&self) -> Option<Answered> {
+        (!self.verify.is_empty()).then(Answered::default)
+    }
+
+    /// Begins beside `load`, if it was asked for. `people`: whose DII must not arrive.
     pub(super) fn start(
         &self,
         requests: &Arc<Requests>,
+        load: &Load,
         people: impl IntoIterator<Item = Person>,
     ) -> Result<Checks, VerifyError> {
         if self.verify.is_empty() {
@@ -75,6 +86,8 @@ impl Flags {
             dialect: self.verify_openrtb.map(Dialect::from),
             allow: self.verify_allow.clone(),
             known,
+            answered: load.answered.clone().unwrap_or_default(),
+            stop: Arc::clone(&load.stop),
         };
         Ok(Checks(Some(Verifier::start(settings, Arc::clone(requests) as Arc<_>)?)))
     }

@@ -50,7 +50,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// Runs the load once, with the content checks that were asked for.
 fn checked(args: &Args, prepared: &Prepared) -> anyhow::Result<Report> {
-    let checks = args.checks.start(&prepared.requests, prepared.people.iter().cloned())?;
+    let checks = args.checks.start(&prepared.requests, &prepared.load, prepared.people.iter().cloned())?;
     let mut report = measure(prepared)?;
     report.content = checks.finish(report.sent);
     Ok(report)

@@ -99,6 +99,7 @@ fn load(args: &Args, pace: Pace) -> anyhow::Result<Load> {
         ca: args.ca.as_deref().map(read).transpose()?,
         timeout,
         grace: timeout,
+        answered: args.checks.answered(),
         ..Load::new(pace)
     })
 }

@@ -2,6 +2,7 @@
 
 use super::super::recorder::{Report, at};
 use super::super::table::{count, duration};
+use super::super::verify::Content;
 
 /// How it went.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,7 +35,11 @@ impl Verdict {
 }
 
 fn word(report: &Report) -> (Mood, &'static str) {
-    let content = report.content.as_ref().is_some_and(|content| !content.passed());
+    let content = report.content.as_ref().filter(|content| !content.passed());
+    if content.is_some_and(Content::is_open) && report.slo.iter().all(|outcome| outcome.met) {
+        return (Mood::Bad, "content not checked");
+    }
+    let content = content.is_some();
     let goals = report.slo.iter().any(|outcome| !outcome.met);
     match (goals, content) {
         (true, true) => (Mood::Bad, "SLO missed, wrong content"),

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -17,9 +17,12 @@ use hyper_util::rt::TokioExecutor;
 use serde::Deserialize;
 use tokio::runtime::Runtime;
 
-use super::content::{Content, Example, Received};
+use super::super::numbers::Answered;
+use super::content::{Content, Example, Finding, Received};
 use super::judge::{Message, Rules, differing, judge};
-use super::{Expect, Origin, Settings, TRACEPARENT, VerifyError};
+use super::lost::Arrivals;
+use super::{Expect, Origin, Sent, Settings, TRACEPARENT, VerifyError};
+use crate::time::Clock;
 
 /// Requests on a page.
 const PAGE: usize = 250;
@@ -27,8 +30,10 @@ const PAGE: usize = 250;
 const PAUSE: Duration = Duration::from_millis(20);
 /// An answer must come within this time.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Rounds without news after the end, until nothing more is expected.
-const LAST_ROUNDS: u32 = 3;
+/// After the end of the load, until nothing more is on its way.
+const LAST: Duration = Duration::from_millis(60);
+/// Longest time after the end of the load; [`PATIENCE`] when the load was stopped.
+const LONGEST: Duration = Duration::from_secs(60);
 /// Largest page, and largest body when it is unpacked.
 const MOST_BYTES: usize = 64 << 20;
 
@@ -41,7 +46,18 @@ pub(super) struct Collector {
     expect: Option<Expect>,
     origin: Arc<dyn Origin>,
     ended: Arc<AtomicBool>,
+    stop: Arc<AtomicBool>,
+    answered: Answered,
+    arrivals: Arrivals,
     content: Content,
+}
+
+/// What was collected.
+pub(super) struct Outcome {
+    content: Content,
+    arrivals: Arrivals,
+    origin: Arc<dyn Origin>,
+    answered: Answered,
 }
 
 /// One SSP.
@@ -49,6 +65,8 @@ struct Ssp {
     address: String,
     /// The number of the first request that has not been looked at.
     next: u64,
+    /// The number of the first request after the end of the load, once it has ended.
+    last: u64,
 }
 
 /// A page of `/sandbox/received`.
@@ -71,7 +89,7 @@ impl Collector {
         origin: Arc<dyn Origin>,
         ended: Arc<AtomicBool>,
     ) -> Result<Self, VerifyError> {
-        let Settings { ssps, one_in, expect, dialect, allow, known } = settings;
+        let Settings { ssps, one_in, expect, dialect, allow, known, answered, stop } = settings;
         let ssps: Vec<Ssp> = ssps.iter().map(address).collect::<Result<_, _>>()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let received = |ssp: &Ssp| Received { ssp: ssp.address.clone(), ..Received::default() };
@@ -89,6 +107,9 @@ impl Collector {
             expect,
             origin,
             ended,
+            stop,
+            answered,
+            arrivals: Arrivals::at(content.received.len()),
             content,
         })
     }
@@ -96,49 +117,76 @@ impl Collector {
     /// What came before is nobody's.
     pub(super) fn start(&mut self) -> Result<(), VerifyError> {
         for ssp in 0..self.ssps.len() {
-            self.ssps[ssp].next = u64::MAX;
-            let page = self
-                .page(ssp, 0)
-                .map_err(|fault| VerifyError::Ssp { ssp: self.ssps[ssp].address.clone(), fault })?;
-            self.ssps[ssp].next = page.next;
+            let newest = self.newest(ssp);
+            self.ssps[ssp].next =
+                newest.map_err(|fault| VerifyError::Ssp { ssp: self.ssps[ssp].address.clone(), fault })?;
         }
         Ok(())
     }
 
-    /// Until the load has ended and there is nothing more to come.
-    pub(super) fn run(mut self) -> Content {
-        let mut quiet = 0;
-        loop {
-            // Asked before the SSPs are, so that the last rounds begin after the end.
-            let ended = self.ended.load(Ordering::Acquire);
+    /// Until the load has ended and everything that had come by then was looked at.
+    pub(super) fn run(mut self) -> Outcome {
+        while !self.ended.load(Ordering::Acquire) {
             let mut news = false;
             for ssp in 0..self.ssps.len() {
                 news |= self.round(ssp);
-            }
-            quiet = if news || !ended { 0 } else { quiet + 1 };
-            if quiet >= LAST_ROUNDS {
-                return self.content;
             }
             if !news {
                 std::thread::sleep(PAUSE);
             }
         }
+        // What the target sent just before it answered may still be on its way.
+        std::thread::sleep(LAST);
+        let ended = Clock::monotonic();
+        for ssp in 0..self.ssps.len() {
+            self.rest(ssp, ended);
+        }
+        Outcome {
+            content: self.content,
+            arrivals: self.arrivals,
+            origin: self.origin,
+            answered: self.answered,
+        }
+    }
+
+    /// Fetches what an SSP has received by now, and no more: others may use it without end.
+    fn rest(&mut self, ssp: usize, ended: Instant) {
+        match self.newest(ssp) {
+            Ok(newest) => self.ssps[ssp].last = newest,
+            Err(fault) => return self.content.received[ssp].fault = Some(fault),
+        }
+        while self.ssps[ssp].next < self.ssps[ssp].last {
+            let patience = if self.stop.load(Ordering::Relaxed) { PATIENCE } else { LONGEST };
+            if Clock::monotonic().saturating_duration_since(ended) > patience {
+                self.content.received[ssp].fault = Some("has more than could be fetched in time".to_owned());
+                return;
+            }
+            if !self.round(ssp) && self.content.received[ssp].fault.is_some() {
+                return;
+            }
+        }
+    }
+
+    /// The number that the next request will have at this SSP.
+    fn newest(&self, ssp: usize) -> Result<u64, String> {
+        self.page(ssp, u64::MAX, 0).map(|page| page.next)
     }
 
     /// Fetches one page; whether there may be more.
     fn round(&mut self, ssp: usize) -> bool {
-        let page = match self.page(ssp, PAGE) {
+        let asked = self.ssps[ssp].next;
+        let page = match self.page(ssp, asked, PAGE) {
             Ok(page) => page,
             Err(fault) => {
                 self.content.received[ssp].fault = Some(fault);
                 return false;
             }
         };
-        let (asked, seen) = (self.ssps[ssp].next, &mut self.content.received[ssp]);
+        let seen = &mut self.content.received[ssp];
         seen.fault = None;
         if page.next < asked {
             // It was reset and counts anew.
-            self.ssps[ssp].next = 0;
+            (self.ssps[ssp].next, self.ssps[ssp].last) = (0, page.next);
             return true;
         }
         seen.gone += page.first.saturating_sub(asked);
@@ -153,12 +201,13 @@ impl Collector {
         let Some(number) = headers.get(TRACEPARENT).and_then(|trace| self.origin.number(trace)) else {
             return;
         };
-        let sent = self.origin.sent(number);
+        let mut sent = self.origin.sent(number);
         self.content.received[ssp].compared += 1;
         self.content.checked += 1;
         let body = STANDARD.decode(&request.body_base64).unwrap_or_default();
-        let (before, after) = (plain(&sent.headers, sent.body), plain(&headers, body.into()));
-        let later = plain(&sent.headers, sent.body_at_another_time);
+        let (before, after) =
+            (plain(&sent.headers, std::mem::take(&mut sent.body)), plain(&headers, body.into()));
+        let later = plain(&sent.headers, std::mem::take(&mut sent.body_at_another_time));
         let mut with_time;
         let rules = if later == before {
             &self.rules
@@ -170,22 +219,24 @@ impl Collector {
         let judgement = judge(
             Message { headers: &sent.headers, body: &before },
             Message { headers: &headers, body: &after },
-            self.expect.or(sent.expect).unwrap_or_default(),
+            expected(self.expect, &sent, &before),
             rules,
         );
+        let new = self.arrivals.came(ssp, number);
         let content = &mut self.content;
         content.unchanged += u64::from(judgement.unchanged);
         content.with_token += u64::from(judgement.has_token);
+        let twice = (!new).then(|| (Finding::Doubled, String::new()));
         judgement.changes.iter().for_each(|change| *content.changes.entry(*change).or_default() += 1);
-        for (finding, member) in judgement.findings {
+        for (finding, member) in judgement.findings.into_iter().chain(twice) {
             let ssp = self.ssps[ssp].address.clone();
             content.note(finding, Example { entry: sent.entry.clone(), member, ssp });
         }
     }
 
-    fn page(&self, ssp: usize, most: usize) -> Result<Page, String> {
-        let Ssp { address, next } = &self.ssps[ssp];
-        let uri = format!("{address}/sandbox/received?since={next}&n={most}&one_in={}", self.content.one_in);
+    fn page(&self, ssp: usize, since: u64, most: usize) -> Result<Page, String> {
+        let address = &self.ssps[ssp].address;
+        let uri = format!("{address}/sandbox/received?since={since}&n={most}&one_in={}", self.content.one_in);
         let uri: Uri = uri.parse().map_err(|_| "no address".to_owned())?;
         let fetch = async {
             let response = self.client.get(uri).await.map_err(|_| "cannot be reached".to_owned())?;
@@ -203,10 +254,31 @@ impl Collector {
     }
 }
 
+impl Outcome {
+    /// Sums up, after a load of so many requests.
+    pub(super) fn conclude(self, sent: u64) -> Content {
+        let Self { mut content, arrivals, origin, answered } = self;
+        // The SSPs choose by the trace, so that the share is not exact for each.
+        content.sent = sent;
+        arrivals.conclude(&mut content, &*origin, &answered);
+        content
+    }
+}
+
+/// Whether a token should arrive. Nobody has one for a stranger, so that only one that was sent can be expected.
+fn expected(of_all: Option<Expect>, sent: &Sent, body: &[u8]) -> Expect {
+    let expect = of_all.or(sent.expect).unwrap_or_default();
+    let message = Message { headers: &sent.headers, body };
+    let brings = || judge(message, message, Expect::Any, &Rules::default()).has_token;
+    if expect == Expect::Token && sent.stranger && !brings() { Expect::Any } else { expect }
+}
+
 fn address(address: &Uri) -> Result<Ssp, VerifyError> {
     let authority = address.authority().filter(|authority| !authority.as_str().contains('@'));
     match (address.scheme_str(), authority) {
-        (Some("http"), Some(authority)) => Ok(Ssp { address: format!("http://{authority}"), next: 0 }),
+        (Some("http"), Some(authority)) => {
+            Ok(Ssp { address: format!("http://{authority}"), next: 0, last: 0 })
+        }
         _ => Err(VerifyError::Address(address.clone())),
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::super::table::{Table, count};
 
 /// Examples kept of each finding.
-const EXAMPLES: usize = 5;
+pub(super) const EXAMPLES: usize = 5;
 
 /// Something that arrived otherwise than it must.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -53,6 +53,10 @@ pub enum Finding {
     Spacing,
     /// No JSON, or too deep.
     Unreadable,
+    /// A request that was answered with a bid arrived at no SSP.
+    Lost,
+    /// A request arrived twice at one SSP.
+    Doubled,
 }
 
 /// A difference that is meant.
@@ -128,6 +132,12 @@ pub struct Content {
     pub unchanged: u64,
     /// Of those, the ones with a UID2 or EUID token.
     pub with_token: u64,
+    /// Requests that were answered well and could be told apart at the SSPs, of those that were to be checked.
+    pub checkable: u64,
+    /// Requests that were answered well and brought a `traceparent` of their own: they cannot be checked.
+    pub own_trace: u64,
+    /// Requests that were answered well, without a bid, and arrived at no SSP.
+    pub unasked: u64,
     /// Meant differences, in requests.
     pub changes: BTreeMap<Change, u64>,
     /// What was wrong.
@@ -137,10 +147,20 @@ pub struct Content {
 }
 
 impl Content {
-    /// Something was checked, at every SSP, and nothing was wrong.
+    /// Something was checked, at every SSP, all of it was seen, and nothing was wrong.
     pub fn passed(&self) -> bool {
-        let seen = |ssp: &Received| ssp.compared > 0 && ssp.fault.is_none();
-        !self.received.is_empty() && self.received.iter().all(seen) && self.findings.is_empty()
+        let seen = self.received.iter().all(|ssp| ssp.compared > 0);
+        !self.received.is_empty() && seen && self.is_whole() && self.findings.is_empty()
+    }
+
+    /// Everything that arrived at the SSPs was looked at.
+    pub fn is_whole(&self) -> bool {
+        self.received.iter().all(|ssp| ssp.fault.is_none() && ssp.gone == 0)
+    }
+
+    /// Nothing of what was answered could have been checked: that says nothing of the target.
+    fn is_idle(&self) -> bool {
+        self.checked == 0 && self.checkable == 0 && (self.own_trace > 0 || self.one_in > 1)
     }
 
     /// Findings over all requests.
@@ -159,12 +179,47 @@ impl Content {
     /// In one sentence.
     pub fn verdict(&self) -> String {
         let checked = format!("{} bodies compared", count(self.checked));
-        let blind = self.received.iter().find(|ssp| ssp.compared == 0);
-        match (self.received.iter().find_map(|ssp| ssp.fault.as_ref().map(|f| (&ssp.ssp, f))), blind) {
-            (Some((ssp, fault)), _) => format!("{checked}; {ssp} could not be asked: {fault}"),
-            (None, Some(ssp)) => format!("{checked}; nothing that was sent arrived at {}", ssp.ssp),
-            (None, None) if self.findings.is_empty() => format!("{checked}, nothing wrong"),
-            (None, None) => format!("{checked}, {} wrong", count(self.wrong())),
+        let fault = self.received.iter().find_map(|ssp| ssp.fault.as_ref().map(|fault| (&ssp.ssp, fault)));
+        if let Some((ssp, fault)) = fault {
+            return format!("{checked}; {ssp} could not be asked: {fault}");
+        }
+        if self.is_idle() && self.own_trace > 0 {
+            return format!("{checked}; requests that bring a traceparent of their own cannot be checked");
+        }
+        if self.is_idle() {
+            return format!("{checked}; no request was the one in {} that is checked", count(self.one_in));
+        }
+        if let Some(blind) = self.received.iter().find(|ssp| ssp.compared == 0) {
+            return format!("{checked}; nothing that was sent arrived at {}", blind.ssp);
+        }
+        let mut parts = match self.wrong() {
+            0 => vec![format!("{checked}, nothing wrong")],
+            wrong => vec![format!("{checked}, {} wrong", count(wrong))],
+        };
+        let gone: u64 = self.received.iter().map(|ssp| ssp.gone).sum();
+        for (number, says) in [
+            (gone, "were thrown away by the SSPs unseen"),
+            (self.own_trace, "with a traceparent of their own not checked"),
+            (self.unasked, "without a bid arrived at no SSP"),
+        ] {
+            if number > 0 {
+                parts.push(format!("{} requests {says}", count(number)));
+            }
+        }
+        parts.join("; ")
+    }
+
+    /// Nothing wrong was seen, and not all there was: neither right nor wrong.
+    pub fn is_open(&self) -> bool {
+        self.findings.is_empty() && (self.is_idle() || !self.is_whole())
+    }
+
+    /// In a word.
+    pub fn mark(&self) -> &'static str {
+        match (self.passed(), self.is_open()) {
+            (true, _) => "right",
+            (false, true) => "NOT CHECKED",
+            (false, false) => "WRONG",
         }
     }
 
@@ -188,6 +243,8 @@ impl Content {
             "checked": self.checked,
             "unchanged": self.unchanged,
             "with_token": self.with_token,
+            "own_trace": self.own_trace,
+            "unasked": self.unasked,
             "changes": changes,
             "findings": findings.collect::<Vec<_>>(),
             "received": received.collect::<Vec<_>>(),
@@ -198,8 +255,7 @@ impl Content {
 impl fmt::Display for Content {
     /// The verdict, then what was wrong with examples, then what was meant.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mark = if self.passed() { "right" } else { "WRONG" };
-        writeln!(f, "content: {mark}, {}", self.verdict())?;
+        writeln!(f, "content: {}, {}", self.mark(), self.verdict())?;
         if self.one_in > 1 {
             writeln!(f, "checked: one request in {}", count(self.one_in))?;
         }
@@ -253,6 +309,8 @@ impl Finding {
             Self::Reordered => "members in another order",
             Self::Spacing => "white space changed",
             Self::Unreadable => "not readable as JSON",
+            Self::Lost => "request lost, though answered with a bid",
+            Self::Doubled => "request arrived twice",
         }
     }
 
@@ -279,6 +337,8 @@ impl Finding {
             Self::Reordered => "reordered",
             Self::Spacing => "spacing",
             Self::Unreadable => "unreadable",
+            Self::Lost => "lost",
+            Self::Doubled => "doubled",
         }
     }
 }
@@ -338,6 +398,29 @@ mod tests {
         blind.received[0].fault = Some("gone".into());
         assert!(!blind.passed() && blind.verdict().ends_with("could not be asked: gone"));
         assert_eq!(seen(1_000).verdict(), "1,000 bodies compared, nothing wrong");
+        let mut part = seen(7);
+        part.received[0].gone = 3;
+        assert_eq!((part.passed(), part.mark()), (false, "NOT CHECKED"));
+        assert!(part.verdict().ends_with("nothing wrong; 3 requests were thrown away by the SSPs unseen"));
+    }
+
+    #[test]
+    fn what_cannot_be_checked_is_no_fault_of_the_target() {
+        let own = Content { own_trace: 9, ..seen(0) };
+        assert_eq!((own.passed(), own.mark()), (false, "NOT CHECKED"));
+        assert!(own.verdict().ends_with("a traceparent of their own cannot be checked"));
+        let sampled = Content { one_in: 100, ..seen(0) };
+        assert_eq!((sampled.passed(), sampled.mark()), (false, "NOT CHECKED"));
+        assert!(sampled.verdict().ends_with("no request was the one in 100 that is checked"));
+        let nothing = Content { checkable: 1, own_trace: 9, one_in: 100, ..seen(0) };
+        assert_eq!(nothing.mark(), "WRONG");
+        let some = Content { own_trace: 2, unasked: 1, ..seen(5) };
+        assert!(some.passed());
+        assert_eq!(
+            some.verdict(),
+            "5 bodies compared, nothing wrong; 2 requests with a traceparent of their own not checked; 1 requests \
+             without a bid arrived at no SSP"
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //!    Origin   traceparent         → what was sent         the n-th request is a function of n
 //!    judge    sent, received      → findings, changes     one request at one SSP
 //!      diff   member by member; eids, token: lists as a whole; dii: what must not arrive
+//!  lost       request numbers     → findings            arrived twice, or nowhere though answered with a bid
 //!  content    all of them         → Content               counts, and examples without values
 //! ```
 //!
@@ -12,7 +13,8 @@
 //! comparison does not know what the gateway decided. It knows what a gateway may do to a request (write its token,
 //! lower `tmax`, take out hints, DII and EIDs, put EIDs where the dialect has them); every other difference is a finding.
 //!
-//! Requests are paired by `traceparent`, which travels to the SSPs. A request that brings its own is not checked.
+//! Requests are paired by `traceparent`, which travels to the SSPs. A request that brings its own is not checked, and
+//! counted.
 
 mod collect;
 mod content;
@@ -20,6 +22,7 @@ mod diff;
 mod dii;
 mod eids;
 mod judge;
+mod lost;
 mod origin;
 mod path;
 mod signals;
@@ -32,6 +35,8 @@ use std::thread::{self, JoinHandle};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+
+use super::numbers::Answered;
 
 pub use self::content::{Change, Content, Example, Finding, Found, Received};
 pub use self::dii::Known;
@@ -78,6 +83,10 @@ pub struct Settings {
     pub allow: Vec<String>,
     /// What must not arrive anywhere: DII of the users.
     pub known: Known,
+    /// Which requests of the load were answered; what is not there is not missed at the SSPs.
+    pub answered: Answered,
+    /// Once set, what the SSPs have not told soon after the end of the load is not waited for.
+    pub stop: Arc<AtomicBool>,
 }
 
 /// Why content cannot be checked.
@@ -106,13 +115,15 @@ pub enum VerifyError {
 #[derive(Debug)]
 pub struct Verifier {
     ended: Arc<AtomicBool>,
-    collector: JoinHandle<Content>,
+    collector: JoinHandle<collect::Outcome>,
 }
 
 /// What knows the requests of a load.
 pub trait Origin: Send + Sync {
     /// The number of the request with this `traceparent`; `None` when it is not of this load.
     fn number(&self, traceparent: &HeaderValue) -> Option<u64>;
+    /// The trace id of that request; `None` when it brings a `traceparent` of its own, by which it cannot be paired.
+    fn trace_id(&self, number: u64) -> Option<String>;
     /// That request.
     fn sent(&self, number: u64) -> Sent;
 }
@@ -130,6 +141,8 @@ pub struct Sent {
     pub body_at_another_time: Bytes,
     /// What the corpus says of it.
     pub expect: Option<Expect>,
+    /// It is sent for somebody whom nobody logged in: only a token that it brings can be expected.
+    pub stranger: bool,
 }
 
 impl Verifier {
@@ -150,10 +163,7 @@ impl Verifier {
     /// Looks at what is still there, and sums up. `sent`: how many requests the load had. Blocks.
     pub fn finish(self, sent: u64) -> Content {
         self.ended.store(true, Ordering::Release);
-        let mut content = self.collector.join().expect("the collector does not panic");
-        // The SSPs choose by the trace, so that the share is not exact for each.
-        content.sent = sent;
-        content
+        self.collector.join().expect("the collector does not panic").conclude(sent)
     }
 }
 

@@ -11,6 +11,10 @@ impl Origin for Requests {
         self.trace().number(traceparent)
     }
 
+    fn trace_id(&self, number: u64) -> Option<String> {
+        (!self.brings_trace(number)).then(|| self.trace().id(number))
+    }
+
     fn sent(&self, number: u64) -> Sent {
         // Two times that differ in every digit but the first of today's.
         let [body, body_at_another_time] =
@@ -22,6 +26,7 @@ impl Origin for Requests {
             body,
             body_at_another_time,
             expect: entry.expect.map(Expect::from),
+            stranger: self.is_for_stranger(number),
         }
     }
 }
@@ -69,5 +74,32 @@ mod tests {
         let plain = requests.sent(1);
         assert_eq!((&plain.body, plain.expect), (&plain.body_at_another_time, None));
         assert_eq!(Origin::number(&*requests, &Trace::of(8).header(0)), None);
+        assert_eq!(requests.trace_id(3), Some(Trace::of(7).id(3)));
+    }
+
+    #[test]
+    fn strangers_and_traces_of_their_own_are_told() {
+        let own = Entry {
+            headers: HeaderMap::from_iter([(
+                super::super::TRACEPARENT,
+                HeaderValue::from_static("00-1-1-00"),
+            )]),
+            ..Entry::plain("own.json".into(), Bytes::from_static(b"{}"))
+        };
+        let named =
+            Entry { user: Some("x".into()), ..Entry::plain("x.json".into(), Bytes::from_static(b"{}")) };
+        let plain = Entry::plain("plain.json".into(), Bytes::from_static(b"{}"));
+        let settings = |strangers| requests::Settings {
+            target: "http://localhost/".parse().unwrap(),
+            headers: HeaderMap::new(),
+            users: Users::numbered("u", 1).with_strangers("s", strangers),
+            trace: Trace::of(7),
+            in_turn: true,
+        };
+        let corpus = || Corpus::of(vec![own.clone(), named.clone(), plain.clone()]).unwrap();
+        let all = Requests::new(corpus(), &settings(100.0));
+        assert_eq!([0, 1, 2].map(|n| all.trace_id(n).is_some()), [false, true, true]);
+        assert_eq!([1, 2].map(|n| all.sent(n).stranger), [false, true]);
+        assert!(!Requests::new(corpus(), &settings(0.0)).sent(2).stranger);
     }
 }
