@@ -36,7 +36,7 @@ struct Case {
 /// The requests of a test; the n-th has a `traceparent` with n.
 struct Cases {
     headers: Vec<(&'static str, &'static str)>,
-    cases: Vec<Case>,
+    all: Vec<Case>,
     /// For somebody whom nobody logged in.
     strangers: bool,
 }
@@ -55,13 +55,13 @@ impl Cases {
         };
         let cases: Vec<Case> = corpus.entries().iter().filter_map(case).collect();
         assert!(!cases.is_empty());
-        Self { headers: Vec::new(), cases, strangers: false }
+        Self { headers: Vec::new(), all: cases, strangers: false }
     }
 
     fn one(body: &'static str) -> Self {
         let body = Bytes::from_static(body.as_bytes());
         let cases = vec![Case { name: "one.json".into(), body, expect: None }];
-        Self { headers: Vec::new(), cases, strangers: false }
+        Self { headers: Vec::new(), all: cases, strangers: false }
     }
 
     fn headers(&self, number: u64) -> Vec<(&'static str, String)> {
@@ -72,7 +72,7 @@ impl Cases {
 
 impl Origin for Cases {
     fn number(&self, traceparent: &HeaderValue) -> Option<u64> {
-        (0..self.cases.len() as u64).find(|number| trace(*number) == traceparent.to_str().unwrap_or_default())
+        (0..self.all.len() as u64).find(|number| trace(*number) == traceparent.to_str().unwrap_or_default())
     }
 
     fn trace_id(&self, number: u64) -> Option<String> {
@@ -80,7 +80,7 @@ impl Origin for Cases {
     }
 
     fn sent(&self, number: u64) -> Sent {
-        let case = self.cases[usize::try_from(number).unwrap()].clone();
+        let case = self.all[usize::try_from(number).unwrap()].clone();
         let mut headers = HeaderMap::new();
         for (name, value) in self.headers(number) {
             headers.insert(HeaderName::from_static(name), value.parse().unwrap());
@@ -118,14 +118,14 @@ async fn checked(cases: Cases, target: (SocketAddr, &str), settings: Settings) -
     let start = tokio::task::spawn_blocking(|| Verifier::start(settings, origin).unwrap());
     let verifier = start.await.unwrap();
     let http = Http::default();
-    for (number, case) in (0..).zip(&cases.cases) {
+    for (number, case) in (0..).zip(&cases.all) {
         let headers = cases.headers(number);
         let headers: Vec<(&str, &str)> =
             headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let answer = http.post(target.0, target.1, &headers, case.body.clone()).await;
         assert!(answer.status.is_success(), "{}: {answer:?}", case.name);
     }
-    let sent = cases.cases.len() as u64;
+    let sent = cases.all.len() as u64;
     tokio::task::spawn_blocking(move || verifier.finish(sent)).await.unwrap()
 }
 
@@ -181,7 +181,7 @@ async fn an_ssp_without_a_gateway_gets_what_was_sent() {
         (!theirs.contains(&name)).then_some(Expect::Any)
     };
     let cases = Cases::of_fixtures(without);
-    let count = cases.cases.len() as u64;
+    let count = cases.all.len() as u64;
     let content = checked(cases, (address, "/openrtb2/bid"), settings(address)).await;
     assert!(content.passed(), "{:?}", content.findings);
     assert_eq!((content.checked, content.unchanged, content.sent), (count, count, count));
@@ -264,7 +264,7 @@ async fn the_gateway_changes_what_it_should_and_nothing_else() {
     for (ssp, dialect) in [(alpha, Dialect::V26), (beta, Dialect::V25)] {
         let mut cases = Cases::of_fixtures(expect);
         cases.headers = vec![AUTH, (USER, "u1")];
-        let count = cases.cases.len() as u64;
+        let count = cases.all.len() as u64;
         let settings = Settings { dialect: Some(dialect), ..settings(ssp) };
         let content = checked(cases, (stack.data, "/openrtb2/auction"), settings).await;
         assert!(content.passed(), "{:#?}", content.findings);
@@ -322,7 +322,7 @@ async fn what_an_ssp_had_to_throw_away_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_for_a_stranger_is_expected_only_if_it_was_sent() {
-    const OWN: &str = r#"{"id":"r","user":{"eids":[{"source":"uidapi.com","uids":[{"id":"AdvertisingTokenOfThePublisher","atype":3}]}]}}"#;
+    const OWN: &str = r#"{"id":"r","imp":[{"id":"1","banner":{"w":1,"h":1}}],"user":{"eids":[{"source":"uidapi.com","uids":[{"id":"AdvertisingTokenOfThePublisher","atype":3}]}]}}"#;
     let (_, address) = sandbox(ssp::Settings::default()).await;
     let through = proxy(address, |body| body.replace("uidapi.com", "pub.example")).await;
     let strangers = |body| Cases { strangers: true, ..Cases::one(body) };
@@ -340,8 +340,8 @@ async fn of_two<S: Future<Output = ()>>(
     (settings, status): (Settings, u16),
     send: impl FnOnce(Http) -> S,
 ) -> Content {
-    let case = Cases::one(PLAIN).cases.remove(0);
-    let origin = Arc::new(Cases { headers: Vec::new(), cases: vec![case.clone(), case], strangers: false });
+    let case = Cases::one(PLAIN).all.remove(0);
+    let origin = Arc::new(Cases { headers: Vec::new(), all: vec![case.clone(), case], strangers: false });
     settings.answered.take(&mut vec![(0, status), (1, status)]);
     let start = tokio::task::spawn_blocking(move || Verifier::start(settings, origin).unwrap());
     let verifier = start.await.unwrap();
@@ -377,7 +377,7 @@ async fn requests_that_are_lost_or_come_twice_are_found() {
     assert_eq!(only(&content), (Finding::Lost, "", 1));
     assert!(!content.passed());
     let content = of_two((settings(one), 204), |http| async move { post(&http, one, 0).await }).await;
-    assert!(content.passed() && content.verdict().contains("1 requests without a bid"), "{content}");
+    assert!(content.passed() && content.verdict().contains("1 answered without a bid"), "{content}");
     let content = of_two((settings(one), 200), |http| async move {
         post(&http, one, 0).await;
         post(&http, one, 1).await;

@@ -39,12 +39,11 @@ pub(super) async fn run(shared: Rc<Shared>, dial: Dial, index: usize, mut first:
             Some(stream) => Ok(stream),
             None => dial.open().await,
         };
-        let useful = match opened {
-            Ok(stream) => converse(&shared, index, stream, &mut read).await,
-            Err(_) => {
-                shared.refused();
-                false
-            }
+        let useful = if let Ok(stream) = opened {
+            converse(&shared, index, stream, &mut read).await
+        } else {
+            shared.refused();
+            false
         };
         if !useful {
             tokio::time::sleep(RECONNECT).await;

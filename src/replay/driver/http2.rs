@@ -90,12 +90,11 @@ pub(super) async fn run(
             Some(opened) => Ok(opened),
             None => open(&dial, timeout).await,
         };
-        let useful = match opened {
-            Ok(opened) => converse(&shared, slots.clone(), timeout, opened).await,
-            Err(_) => {
-                shared.refused();
-                false
-            }
+        let useful = if let Ok(opened) = opened {
+            converse(&shared, slots.clone(), timeout, opened).await
+        } else {
+            shared.refused();
+            false
         };
         if !useful {
             tokio::time::sleep(RECONNECT).await;

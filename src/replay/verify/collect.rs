@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// After the end of the load, until nothing more is on its way.
 const LAST: Duration = Duration::from_millis(60);
 /// Longest time after the end of the load; [`PATIENCE`] when the load was stopped.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 /// Largest page, and largest body when it is unpacked.
 const MOST_BYTES: usize = 64 << 20;
 

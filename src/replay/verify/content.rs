@@ -198,12 +198,12 @@ impl Content {
         };
         let gone: u64 = self.received.iter().map(|ssp| ssp.gone).sum();
         for (number, says) in [
-            (gone, "were thrown away by the SSPs unseen"),
+            (gone, "thrown away by the SSPs unseen"),
             (self.own_trace, "with a traceparent of their own not checked"),
-            (self.unasked, "without a bid arrived at no SSP"),
+            (self.unasked, "answered without a bid and seen at no SSP"),
         ] {
             if number > 0 {
-                parts.push(format!("{} requests {says}", count(number)));
+                parts.push(format!("{} {says}", count(number)));
             }
         }
         parts.join("; ")
@@ -285,98 +285,6 @@ impl fmt::Display for Content {
     }
 }
 
-impl Finding {
-    /// For people.
-    pub const fn says(self) -> &'static str {
-        match self {
-            Self::TokenMissing => "token missing",
-            Self::TokenUnexpected => "token where none may be",
-            Self::TokenPlace => "token in the wrong place",
-            Self::TokenMalformed => "malformed token entry",
-            Self::BothScopes => "UID2 and EUID together",
-            Self::RawUid => "raw UID2 instead of a token",
-            Self::Dii => "e-mail, phone or hash of one",
-            Self::HintLeft => "hint left in the body",
-            Self::HeaderLeft => "private header passed on",
-            Self::TmaxRaised => "tmax raised",
-            Self::EidLost => "EID lost",
-            Self::EidAdded => "foreign EID",
-            Self::EidChanged => "EID changed",
-            Self::EidOrder => "EIDs in another order",
-            Self::Changed => "value changed",
-            Self::Added => "member added",
-            Self::Removed => "member removed",
-            Self::Reordered => "members in another order",
-            Self::Spacing => "white space changed",
-            Self::Unreadable => "not readable as JSON",
-            Self::Lost => "request lost, though answered with a bid",
-            Self::Doubled => "request arrived twice",
-        }
-    }
-
-    /// For programs.
-    pub const fn key(self) -> &'static str {
-        match self {
-            Self::TokenMissing => "token_missing",
-            Self::TokenUnexpected => "token_unexpected",
-            Self::TokenPlace => "token_place",
-            Self::TokenMalformed => "token_malformed",
-            Self::BothScopes => "both_scopes",
-            Self::RawUid => "raw_uid",
-            Self::Dii => "dii",
-            Self::HintLeft => "hint_left",
-            Self::HeaderLeft => "header_left",
-            Self::TmaxRaised => "tmax_raised",
-            Self::EidLost => "eid_lost",
-            Self::EidAdded => "eid_added",
-            Self::EidChanged => "eid_changed",
-            Self::EidOrder => "eid_order",
-            Self::Changed => "changed",
-            Self::Added => "added",
-            Self::Removed => "removed",
-            Self::Reordered => "reordered",
-            Self::Spacing => "spacing",
-            Self::Unreadable => "unreadable",
-            Self::Lost => "lost",
-            Self::Doubled => "doubled",
-        }
-    }
-}
-
-impl Change {
-    /// For people.
-    pub const fn says(self) -> &'static str {
-        match self {
-            Self::TokenAdded => "token added",
-            Self::TokenReplaced => "token replaced",
-            Self::TmaxLowered => "tmax lowered",
-            Self::HintRemoved => "hint removed",
-            Self::DiiCut => "DII removed",
-            Self::EidsMoved => "EIDs regrouped",
-            Self::EidsStripped => "EIDs stripped for privacy",
-            Self::EidsHeldBack => "EIDs held back by permission",
-            Self::GpcFilled => "GPC filled in",
-            Self::Allowed => "allowed by flag",
-        }
-    }
-
-    /// For programs.
-    pub const fn key(self) -> &'static str {
-        match self {
-            Self::TokenAdded => "token_added",
-            Self::TokenReplaced => "token_replaced",
-            Self::TmaxLowered => "tmax_lowered",
-            Self::HintRemoved => "hint_removed",
-            Self::DiiCut => "dii_cut",
-            Self::EidsMoved => "eids_moved",
-            Self::EidsStripped => "eids_stripped",
-            Self::EidsHeldBack => "eids_held_back",
-            Self::GpcFilled => "gpc_filled",
-            Self::Allowed => "allowed",
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -401,7 +309,7 @@ mod tests {
         let mut part = seen(7);
         part.received[0].gone = 3;
         assert_eq!((part.passed(), part.mark()), (false, "NOT CHECKED"));
-        assert!(part.verdict().ends_with("nothing wrong; 3 requests were thrown away by the SSPs unseen"));
+        assert!(part.verdict().ends_with("nothing wrong; 3 thrown away by the SSPs unseen"));
     }
 
     #[test]
@@ -418,8 +326,8 @@ mod tests {
         assert!(some.passed());
         assert_eq!(
             some.verdict(),
-            "5 bodies compared, nothing wrong; 2 requests with a traceparent of their own not checked; 1 requests \
-             without a bid arrived at no SSP"
+            "5 bodies compared, nothing wrong; 2 with a traceparent of their own not checked; 1 answered without a \
+             bid and seen at no SSP"
         );
     }
 

@@ -23,6 +23,7 @@ mod dii;
 mod eids;
 mod judge;
 mod lost;
+mod names;
 mod origin;
 mod path;
 mod signals;

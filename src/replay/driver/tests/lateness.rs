@@ -51,7 +51,9 @@ fn prompt(slots: usize) -> u64 {
     shared.finished(0, Ok((204, 0)), true);
     shared.conclude();
     let mut report = Report::default();
-    told.try_iter().for_each(|tally| tally.add_to(&mut report));
+    for tally in told.try_iter() {
+        tally.add_to(&mut report);
+    }
     assert_eq!((report.sent, report.wait.len()), (2, 2));
     report.lateness.len()
 }
