@@ -216,3 +216,14 @@ fn pages_to_look_at() {
             .unwrap();
     }
 }
+
+#[test]
+fn content_that_nobody_saw_is_neither_right_nor_wrong() {
+    let mut report = good();
+    let mut seen = content(true);
+    seen.received[0].gone = 12;
+    report.content = Some(seen);
+    let page = html(&report, "1");
+    assert!(page.contains("content not checked") && page.contains("12 thrown away by the SSPs unseen"));
+    assert!(!page.contains("wrong content"));
+}
