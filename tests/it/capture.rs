@@ -184,6 +184,8 @@ async fn on_loopback_pages_of_elsewhere_may_not_record() {
         (Method::POST, vec![("origin", "http://evil.example")], 401),
         (Method::GET, vec![("origin", "http://evil.example")], 401),
         (Method::GET, vec![("host", "evil.example")], 401),
+        (Method::GET, vec![("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors")], 401),
+        (Method::GET, vec![("sec-fetch-site", "same-site"), ("sec-fetch-dest", "image")], 401),
         (Method::PUT, vec![], 405),
         (Method::HEAD, vec![], 405),
         (Method::POST, vec![("origin", own.as_str())], 200),
