@@ -22,7 +22,7 @@ pub(super) fn masked(raw: &str, url: bool, pseudonyms: Pseudonyms<'_>) -> Option
     if !raw_is_text {
         let text = unescape(raw);
         let document = text.trim_start().starts_with(['{', '[']);
-        let goes = document || holds_dii(&text) || !spans(&text, url).is_empty();
+        let goes = document || holds_dii(&text) || !spans(&text, url).is_empty() || hides_in_percent(&text);
         return goes.then(|| pseudonyms.of(raw));
     }
     let spans = spans(raw, url);
@@ -33,7 +33,7 @@ pub(super) fn masked(raw: &str, url: bool, pseudonyms: Pseudonyms<'_>) -> Option
         left.replace_range(span.clone(), &" ".repeat(part.len()));
         out.replace_range(span, &pseudonyms.of(part));
     }
-    if holds_dii(&left) || hides_in_percent(&left) {
+    if holds_dii(&left) || hides_in_percent(&left) || left.contains('\\') && hides(&unescape(&left)) {
         return Some(pseudonyms.of(raw)); // in an encoding, or under a name in the text
     }
     (out != raw).then_some(out)
@@ -41,14 +41,14 @@ pub(super) fn masked(raw: &str, url: bool, pseudonyms: Pseudonyms<'_>) -> Option
 
 /// Keywords: each is text, but what stands behind `=` or `:` in one is a value of the user's.
 pub(super) fn keywords(raw: &str, pseudonyms: Pseudonyms<'_>) -> String {
-    if raw.contains('\\') {
-        return masked(raw, false, pseudonyms).unwrap_or_else(|| raw.to_owned());
-    }
+    let sign = |text: &str| text.find(['=', ':']);
     let words = raw.split(',').map(|word| {
-        let word = masked(word, false, pseudonyms).unwrap_or_else(|| word.to_owned());
-        match word.find(['=', ':']).map(|at| word.split_at(at + 1)) {
-            Some((name, value)) => format!("{name}{}", pseudonyms.of(value)),
-            None => word,
+        let text = masked(word, false, pseudonyms).unwrap_or_else(|| word.to_owned());
+        match sign(word).map(|at| text.split_at_checked(at + 1).unwrap_or((&text, ""))) {
+            // An escape before the sign may be a sign itself.
+            Some((name, value)) if !name.contains('\\') => format!("{name}{}", pseudonyms.of(value)),
+            None if !word.contains('\\') || sign(&unescape(word)).is_none() => text,
+            _ => pseudonyms.of(word),
         }
     });
     let masked = words.collect::<Vec<_>>().join(",");
@@ -83,14 +83,25 @@ fn hides_in_percent(text: &str) -> bool {
             return false;
         }
         text = percent_decoded(&text);
-        if people(&String::from_utf8_lossy(&text)).next().is_some() {
+        if hides(&String::from_utf8_lossy(&text)) {
             return true;
         }
     }
     false
 }
 
-/// The values of a URL's query, its fragment, and who logs in there.
+/// Whether a text that was in an encoding has to go.
+fn hides(text: &str) -> bool {
+    text.contains("{\"") || text.contains("[\"") || people(text).next().is_some()
+}
+
+/// Whether a text begins as a JSON object or list of strings or objects does: `{"uid":…`.
+fn is_document(text: &str) -> bool {
+    let mut signs = text.chars().filter(|c| !c.is_whitespace());
+    matches!((signs.next(), signs.next()), (Some('{' | '['), Some('"')) | (Some('['), Some('{')))
+}
+
+/// The values of a URL's query, parameters of its path, its fragment, and who logs in there.
 fn url_values(text: &str, url: bool) -> Vec<Range<usize>> {
     let mut spans = Vec::new();
     let scheme = text.find("://").map(|at| at + 3).or_else(|| text.find(":\\/\\/").map(|at| at + 5));
@@ -100,7 +111,9 @@ fn url_values(text: &str, url: bool) -> Vec<Range<usize>> {
     if let Some(at) = rest.get(..authority).and_then(|authority| authority.rfind('@')) {
         spans.push(from..from + at);
     }
-    let Some(query) = rest.find(['?', '#']).map(|at| from + at) else { return spans };
+    let query = rest.find(['?', '#']).map(|at| from + at);
+    spans.extend(path_values(text, from..query.unwrap_or(text.len())));
+    let Some(query) = query else { return spans };
     // In the fragment everything goes, as in a query everything that has no name.
     let (mut start, mut value, mut fragment) = (query + 1, false, text.as_bytes().get(query) == Some(&b'#'));
     for (at, byte) in text.bytes().enumerate().skip(query + 1).chain([(text.len(), b'&')]) {
@@ -115,6 +128,24 @@ fn url_values(text: &str, url: bool) -> Vec<Range<usize>> {
         }
     }
     spans.retain(|span| span.start < span.end);
+    spans
+}
+
+/// What stands behind `;` in a path, up to the next part of it; what has a name keeps the name.
+fn path_values(text: &str, path: Range<usize>) -> Vec<Range<usize>> {
+    let (mut spans, mut open) = (Vec::new(), None);
+    let end = (path.end, b'/');
+    for (at, byte) in text.bytes().enumerate().take(path.end).skip(path.start).chain([end]) {
+        match byte {
+            b';' | b'/' | b'\\' => {
+                spans.extend(open.take().map(|(start, _): (usize, bool)| start..at));
+                open = (byte == b';').then_some((at + 1, false));
+            }
+            b'=' => open = open.map(|(start, value)| if value { (start, value) } else { (at + 1, true) }),
+            _ => {}
+        }
+    }
+    spans.retain(|span: &Range<usize>| span.start < span.end);
     spans
 }
 
@@ -146,7 +177,7 @@ fn phones(text: &str) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-/// What is an address or a phone number in base64 or hex.
+/// What is an address, a phone number or a document in base64 or hex.
 fn codes(text: &str) -> impl Iterator<Item = Range<usize>> {
     let code = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '-' | '_');
     let words =
@@ -163,7 +194,8 @@ fn hides_dii(word: &str) -> bool {
     let base64 =
         [&STANDARD, &URL_SAFE].map(|alphabet| GeneralPurpose::new(alphabet, lenient).decode(word).ok());
     let decoded = base64.into_iter().flatten().chain(from_hex(word));
-    decoded.into_iter().any(|bytes| std::str::from_utf8(&bytes).is_ok_and(holds_dii))
+    let goes = |text: &str| is_document(text) || holds_dii(text);
+    decoded.into_iter().any(|bytes| std::str::from_utf8(&bytes).is_ok_and(goes))
 }
 
 fn from_hex(word: &str) -> Option<Vec<u8>> {
@@ -256,6 +288,61 @@ mod tests {
         assert!(of("what? nothing=1").contains("nothing=1"), "no URL");
         let page = |raw| super::masked(raw, true, Pseudonyms::new(&key)).unwrap_or_default();
         assert!(!page("www.example.com/?uid=17ab").contains("17ab"));
+    }
+
+    #[test]
+    fn parameters_of_a_path_are_values() {
+        for (raw, start, secret) in [
+            (
+                "https://www.example.com/a;jsessionid=1A2B?x=1",
+                "https://www.example.com/a;jsessionid=",
+                "1A2B",
+            ),
+            ("https://www.example.com/a;jsessionid=1A2B", "https://www.example.com/a;jsessionid=", "1A2B"),
+            ("https://www.example.com/a;4711x/b", "https://www.example.com/a;", "4711x"),
+            ("https://www.example.com/a;v=1a=2b;w=3c/b#f", "https://www.example.com/a;v=", "3c"),
+            (r"https:\/\/www.example.com\/a;sid=1A2B\/b", r"https:\/\/www.example.com\/a;sid=", "1A2B"),
+        ] {
+            let masked = of(raw);
+            assert!(masked.starts_with(start) && !masked.contains(secret), "{raw} → {masked}");
+        }
+        assert!(of("https://www.example.com/a;s=1A2B/b/c").ends_with("/b/c"));
+        assert_eq!(of("a;s=1A2B"), "a;s=1A2B", "no URL");
+    }
+
+    #[test]
+    fn documents_in_an_encoding_go() {
+        for document in [r#"{"uid":"user-4711"}"#, r#" [ "user-4711" ]"#, r#"[{"uid":"4711"}]"#] {
+            let hex = hex(document);
+            for code in [BASE64.encode(document), hex.to_ascii_uppercase(), hex] {
+                let masked = of(&format!("x={code}; y"));
+                assert!(!masked.contains(code.trim_end_matches('=')), "{masked}");
+            }
+        }
+        assert!(!of("x=%7B%22uid%22%3A%22user-4711%22%7D").contains("4711"));
+        // A slash of base64 that is written as an escape.
+        let code = BASE64.encode("???>>>jane@example.com").replace('/', r"\/");
+        assert!(code.contains('\\') && !of(&code).contains(&code[12..]), "{code}");
+    }
+
+    #[test]
+    fn an_escape_among_keywords_uncovers_none() {
+        let of = |raw: &str| keywords(raw, Pseudonyms::new(&key));
+        for raw in [
+            r"crm=user-4711,path=a\/b",
+            r"path=a\/b,crm:user-4711",
+            r"a\/b,crm\u003duser-4711",
+            r"crm\u003duser-4711=x",
+            r"a\u002ccrm=user-4711",
+            r"crm\u003auser-4711",
+        ] {
+            let masked = of(raw);
+            assert!(masked.len() == raw.len() && !masked.contains("4711"), "{raw} → {masked}");
+            let json = serde_json::from_str::<String>(&format!("\"{masked}\""));
+            assert!(json.is_ok_and(|text| !text.contains("4711")), "{raw} → {masked}");
+        }
+        assert_eq!(of(r"caf\u00e9,rock\/pop"), r"caf\u00e9,rock\/pop");
+        assert!(of(r"a\/b,crm=17").starts_with(r"a\/b,crm="));
     }
 
     #[test]
