@@ -18,8 +18,12 @@ const SHORTEST: usize = 8;
 /// Bytes that may be searched for one request, all ids together: some milliseconds.
 const MOST_SEARCHED: usize = 64 << 20;
 
-/// Masks the ids wherever they stand in a text that is well-formed JSON.
-pub(super) fn mask(out: &mut [u8], ids: &[String], pseudonyms: Pseudonyms<'_>) -> Result<(), Unmasked> {
+/// Masks the ids wherever they stand in a text that is well-formed JSON, but in the strings that are kept.
+pub(super) fn mask(
+    out: &mut [u8],
+    (ids, kept): (&[String], &[Span]),
+    pseudonyms: Pseudonyms<'_>,
+) -> Result<(), Unmasked> {
     let forms: BTreeSet<String> = ids.iter().filter(|id| tells(id)).flat_map(|id| forms(id)).collect();
     if forms.is_empty() {
         return Ok(());
@@ -27,7 +31,9 @@ pub(super) fn mask(out: &mut [u8], ids: &[String], pseudonyms: Pseudonyms<'_>) -
     if forms.len().saturating_mul(out.len()) > MOST_SEARCHED {
         return Err(Unmasked::TooMuch);
     }
-    let places = places(out);
+    let mut places = places(out);
+    places.strings.retain(|span| !kept.contains(span));
+    places.numbers.retain(|span| !kept.contains(span));
     let finders: Vec<Finder<'_>> = forms.iter().map(Finder::new).collect();
     for (form, finder) in forms.iter().zip(&finders) {
         everywhere(out, (form, finder), &places, pseudonyms);

@@ -5,23 +5,27 @@
 //! other byte stays, so that length, structure, number text and escapes do; line breaks between members become blanks,
 //! for one request is one line of a recording.
 //!
-//! * Under `user` nothing is known to be harmless but what [stands in a list](places): all strings are masked, and all
-//!   numbers that are ids or have five digits. In `user.data` the names stay, ids and values go. The same holds for
-//!   `device` (its make, model, system and user agent stay) and for members anywhere that are [named](places) like ids.
+//! * Under `user` nothing is known to be harmless but what [stands in a list](places): all strings are masked, all numbers
+//!   but the flags 0 and 1, and all [names](names) of members that are not known. In `user.data` the names of providers
+//!   and segments stay unless they hold a digit. The same holds for `device` (its make, model, system, screen and user
+//!   agent stay) and for members anywhere that are [named](places) like ids.
 //! * IP addresses become addresses of private, benchmark or documentation ranges; positions keep one decimal, about 11 km.
 //! * In all other text go e-mail addresses, telephone numbers, what [`guard`](super::guard) takes for either, also in
-//!   base64 or hex, and the values of queries and fragments of URLs. Names of members are text too.
+//!   base64 or hex, documents in either, and of URLs the values of queries, parameters of the path and the fragment. Names
+//!   of members are text too.
 //! * An identifier that was masked once is masked [wherever else](echo) it stands, also in base64, hex or per cent encoding.
 //! * `id` and `tid` go too: they join the request to logs in which the user stands.
 //!
 //! Not identifiers, and kept: consent strings (TCF, GPP, US Privacy), all-zero advertising ids, keywords, which are
 //! treated as text but for what they give a value (`k=v`). What is left is pseudonymous, not anonymous: user agent, page
 //! path, city and the habits of one user are still those of somebody. Not seen: an id outside of `user` and `device` under a name
-//! that does not say so, unless it is an id of the same request seen elsewhere; a name in a text.
+//! that does not say so, unless it is an id of the same request seen elsewhere; a name in a text; an id that stands in the
+//! publisher's id, domain or bundle.
 
 mod address;
 mod alphabet;
 mod echo;
+mod names;
 mod places;
 mod prose;
 mod pseudonym;
@@ -34,6 +38,7 @@ use self::walk::Walk;
 use super::error::ScanError;
 use super::request::BidRequest;
 use super::scan::Limits;
+use super::text::Span;
 
 /// A keyed one-way function: what it makes of two texts cannot be told from random bytes without the key.
 pub type Keyed<'a> = &'a dyn Fn(&[u8]) -> [u8; 32];
@@ -75,10 +80,9 @@ impl<'a> Mask<'a> {
         walk.document();
         let Walk { mut out, mut ids, .. } = walk;
         ids.extend(beside.iter().map(|id| (*id).to_owned()));
-        // By what the gateway tells publishers apart is no user's id, even where it stands under `user` as well.
-        let known = [request.publisher_id(), request.site_domain(), request.app_bundle()];
-        ids.retain(|id| !known.iter().flatten().any(|known| known.contains(id.as_str())));
-        echo::mask(&mut out, &ids, self.pseudonyms)?;
+        // By what the gateway tells publishers apart stays where it stands, even if an id of the user's is in it.
+        let kept: Vec<Span> = request.publisher_texts().map(|text| text.content).collect();
+        echo::mask(&mut out, (&ids, &kept), self.pseudonyms)?;
         for byte in &mut out {
             if matches!(byte, b'\n' | b'\r') {
                 *byte = b' '; // between members: in a string they cannot stand as they are

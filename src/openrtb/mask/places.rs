@@ -9,10 +9,18 @@ pub(super) enum Place {
     Root,
     /// What is about the ad, the property, the deal: text.
     Open,
-    /// `user` and what is in it, and whatever else is known by its name to be about a person.
+    /// `user` itself.
+    User,
+    /// What is in `user`, and whatever else is known by its name to be about a person.
     Person,
-    /// `user.data`: the names of providers and segments say nothing of one person.
+    /// A member of a person or a device that is listed as harmless: a text or number; an object in it is a person's.
+    Said,
+    /// `user.data`.
     Segments,
+    /// `user.data.segment`.
+    Segment,
+    /// What a provider of segments or a segment is called. Without a digit it says nothing of one person.
+    Label,
     /// Keywords: text, but for what gives a word a value.
     Keywords,
     /// `device`.
@@ -28,7 +36,7 @@ pub(super) enum Place {
 }
 
 /// Members under `user` that are about how it is said, not about whom.
-const OF_PERSON: [&str; 22] = [
+const OF_PERSON: [&str; 25] = [
     "source",
     "inserter",
     "matcher",
@@ -51,12 +59,37 @@ const OF_PERSON: [&str; 22] = [
     "yob",
     "segclass",
     "idmatchtype",
+    "atts",
+    "dnt",
+    "lmt",
 ];
 
 /// Members of `device` that many devices have in common.
-const OF_DEVICE: [&str; 14] = [
-    "ua", "sua", "make", "model", "os", "osv", "hwv", "language", "langb", "carrier", "mccmnc", "ifatype",
-    "atts", "type",
+const OF_DEVICE: [&str; 24] = [
+    "ua",
+    "make",
+    "model",
+    "os",
+    "osv",
+    "hwv",
+    "language",
+    "langb",
+    "carrier",
+    "mccmnc",
+    "ifatype",
+    "atts",
+    "type",
+    "devicetype",
+    "connectiontype",
+    "geofetch",
+    "w",
+    "h",
+    "ppi",
+    "pxratio",
+    "js",
+    "dnt",
+    "lmt",
+    "flashver",
 ];
 
 /// Members of `geo` that are about a region.
@@ -74,7 +107,7 @@ const OF_GEO: [&str; 10] = [
 ];
 
 /// Names of ids of persons and their devices wherever they stand.
-const PERSONAL: [&str; 32] = [
+const PERSONAL: [&str; 48] = [
     "ifa",
     "idfa",
     "idfv",
@@ -107,47 +140,73 @@ const PERSONAL: [&str; 32] = [
     "lastname",
     "fullname",
     "advertisingtoken",
+    "clientid",
+    "oaid",
+    "adid",
+    "androidid",
+    "gpsadid",
+    "userids",
+    "puid",
+    "username",
+    "transactionid",
+    "auctionid",
+    "requestid",
+    "externalid",
+    "accountid",
+    "uuid",
+    "guid",
+    "rid",
 ];
 
+/// A name in lower case, without `_` and `-`.
+pub(super) fn plain(name: &str) -> String {
+    name.chars().filter(|c| !matches!(c, '_' | '-')).collect::<String>().to_ascii_lowercase()
+}
+
+/// Whether a [plain] name stands in one of the lists.
+pub(super) fn lists(plain: &str) -> bool {
+    [&OF_PERSON[..], &OF_DEVICE, &OF_GEO, &PERSONAL].iter().any(|list| list.contains(&plain))
+        || plain == "sua"
+}
+
 impl Place {
+    /// Whether what stands here is about a person or a device of one, so that names of members may be too.
+    pub(super) const fn is_personal(self) -> bool {
+        !matches!(self, Self::Root | Self::Open | Self::Url)
+    }
+
     /// Where the value of a member stands whose object stands here.
     pub(super) fn member(self, name: &str) -> Self {
-        let plain: String =
-            name.chars().filter(|c| !matches!(c, '_' | '-')).collect::<String>().to_ascii_lowercase();
+        let plain = plain(name);
         let plain = plain.as_str();
         match (self, plain) {
-            (Self::Root, "id") | (_, "tid" | "user") => Self::Person,
+            (Self::Root, "id") | (_, "tid") => Self::Person,
+            (Self::Root | Self::Open | Self::Url, "user") => Self::User,
             (_, "device") => Self::Device,
             (_, "geo") => Self::Geo,
-            (_, "lat" | "lon" | "latitude" | "longitude") => Self::Position,
-            (_, "ip" | "ipv6" | "ipaddress" | "clientip") => Self::Address,
+            (_, "lat" | "lon" | "lng" | "long" | "latitude" | "longitude") => Self::Position,
+            (_, "ip" | "ipv4" | "ipv6" | "ipaddress" | "clientip" | "userip" | "xff") => Self::Address,
             _ => self.inner(name, plain),
         }
     }
 
     fn inner(self, name: &str, plain: &str) -> Self {
-        let text_if = |list: &[&str]| if list.contains(&plain) { Self::Open } else { Self::Person };
-        match self {
-            Self::Person => match plain {
-                "data" => Self::Segments,
-                "keywords" | "kwarray" => Self::Keywords,
-                _ => text_if(&OF_PERSON),
-            },
-            Self::Segments => match plain {
-                "segment" | "ext" => Self::Segments,
-                "name" => Self::Open,
-                _ => text_if(&OF_PERSON),
-            },
-            Self::Device if OF_DEVICE.contains(&plain) => Self::Open,
-            Self::Device => Self::Person,
-            Self::Geo => text_if(&OF_GEO),
-            Self::Root | Self::Open | Self::Url | Self::Position | Self::Address | Self::Keywords => {
-                match plain {
-                    "page" | "ref" | "referrer" | "referer" => Self::Url,
-                    _ if PERSONAL.contains(&plain) || names_dii(name) => Self::Person,
-                    _ => Self::Open,
-                }
+        match (self, plain) {
+            (Self::User, "data") => Self::Segments,
+            (Self::Segments, "segment") => Self::Segment,
+            (Self::Segments | Self::Segment, "name") => Self::Label,
+            (Self::Device, "sua") => Self::Open,
+            (Self::Root | Self::Open | Self::Url, "page" | "ref" | "referrer" | "referer") => Self::Url,
+            (Self::Root | Self::Open | Self::Url, _) if PERSONAL.contains(&plain) || names_dii(name) => {
+                Self::Person
             }
+            (Self::Root | Self::Open | Self::Url, _) => Self::Open,
+            (Self::Device, _) if OF_DEVICE.contains(&plain) => Self::Said,
+            (Self::Geo, _) if OF_GEO.contains(&plain) => Self::Said,
+            (Self::Device | Self::Geo, _) => Self::Person,
+            (_, "keywords" | "kwarray") => Self::Keywords,
+            _ if OF_PERSON.contains(&plain) => Self::Said,
+            _ => Self::Person,
         }
     }
 }
@@ -181,16 +240,27 @@ mod tests {
             ("ext.prebid.data.eids.uids.id", Place::Person),
             ("user.id", Place::Person),
             ("user.name", Place::Person),
-            ("user.consent", Place::Open),
-            ("user.ext.eids.source", Place::Open),
+            ("user.consent", Place::Said),
+            ("user.ext.eids.source", Place::Said),
             ("user.ext.eids.uids.id", Place::Person),
             ("user.ext.uid2.email", Place::Person),
             ("user.keywords", Place::Keywords),
-            ("user.data.name", Place::Open),
-            ("user.data.segment.name", Place::Open),
+            ("user.data.name", Place::Label),
+            ("user.data.segment.name", Place::Label),
+            ("user.data.ext.name", Place::Person),
+            ("user.ext.data.name", Place::Person),
+            ("user.ext.user.data.name", Place::Person),
+            ("user.ext.provider.name", Place::Person),
+            ("user.ext.kwarray.crm", Place::Person),
+            ("device.ip.x", Place::Person),
+            ("imp.ext.user.data.name", Place::Label),
+            ("source.ext.schain.nodes.rid", Place::Person),
+            ("ext.client_id", Place::Person),
+            ("ext.xff", Place::Address),
+            ("ext.lng", Place::Position),
             ("user.data.segment.value", Place::Person),
             ("user.geo.lat", Place::Position),
-            ("device.ua", Place::Open),
+            ("device.ua", Place::Said),
             ("device.sua.browsers.brand", Place::Open),
             ("device.ifa", Place::Person),
             ("device.dpid_sha1", Place::Person),
@@ -198,7 +268,7 @@ mod tests {
             ("device.ext.ifa_type", Place::Person),
             ("device.ip", Place::Address),
             ("device.geo.zip", Place::Person),
-            ("device.geo.country", Place::Open),
+            ("device.geo.country", Place::Said),
             ("regs.gpp", Place::Open),
         ] {
             assert_eq!(at(path), place, "{path}");

@@ -161,6 +161,87 @@ fn routing_survives() {
     assert_ne!(tree["user"]["id"], "pub-4711-x");
 }
 
+/// That an id is in a publisher's id, domain or bundle does not let it stand elsewhere.
+#[test]
+fn an_id_in_what_a_publisher_is_called_goes_elsewhere() {
+    for publisher in [
+        r#""site":{"domain":"u-4711-abc.example","publisher":{"id":"p-u-4711-abc"}}"#,
+        r#""app":{"bundle":"com.u-4711-abc","publisher":{"id":"u-4711-abc"}}"#,
+    ] {
+        let ext = r#""ext":{"a":"u-4711-abc","b":"x%75-4711-abc","page":"https://x.example/u-4711-abc"}"#;
+        let members = format!(r#"{publisher},"user":{{"id":"u-4711-abc"}},{ext}"#);
+        let out = masked(&format!(r#"{{"id":"r","imp":[{{"id":"1"}}],{members}}}"#), &[]);
+        assert!(out.contains(publisher), "{out}");
+        assert!(!out.replace(publisher, "").contains("4711-abc"), "{out}");
+    }
+}
+
+/// Names of members and of segments are no place to hide in.
+#[test]
+fn names_under_a_person_go_unless_known() {
+    for members in [
+        r#""user":{"ext":{"userIds":{"janedoe-9988":{}}}}"#,
+        r#""user":{"ext":{"janedoe-9988":1}}"#,
+        r#""user":{"ext":{"data":{"name":"janedoe-9988"}}}"#,
+        r#""user":{"data":[{"ext":{"name":"janedoe-9988"}}]}"#,
+        r#""user":{"data":[{"name":"janedoe-9988","segment":[{"name":"janedoe-9988"}]}]}"#,
+        r#""user":{"geo":{"janedoe-9988":1}},"device":{"ext":{"janedoe-9988":[]}}"#,
+        r#""user":{"ext":{"kwarray":{"crm":"janedoe-9988"},"source":{"x":"janedoe-9988"}}}"#,
+        r#""ext":{"user_ids":{"janedoe-9988":1}},"device":{"ip":{"janedoe-9988":"janedoe-9988"}}"#,
+        r#""user":{"ext":{"janed\u006fe-9988":1}}"#,
+    ] {
+        let out = masked(&request(members), &[]);
+        assert!(!out.contains("9988") && !out.contains("janed"), "{out}");
+    }
+    let out = masked(&request(r#""user":{"ext":{"data":{"name":"Jane Doe"},"Jane":{"x":1}}}"#), &[]);
+    assert!(!out.contains("Jane") && !out.contains("Doe"), "{out}");
+}
+
+/// Ids outside of `user` and `device`, by what they are called.
+#[test]
+fn ids_by_their_names_go_everywhere() {
+    for name in [
+        "client_id",
+        "clientId",
+        "oaid",
+        "adid",
+        "android_id",
+        "gpsadid",
+        "user_ids",
+        "puid",
+        "username",
+        "transactionId",
+        "auctionId",
+        "requestid",
+        "externalid",
+        "account_id",
+        "uuid",
+        "guid",
+        "ipv4",
+        "userip",
+        "xff",
+        "rid",
+    ] {
+        let members = format!(r#""source":{{"ext":{{"schain":{{"nodes":[{{"{name}":"k9-canary"}}]}}}}}}"#);
+        let out = masked(&request(&members), &[]);
+        assert!(!out.contains("k9-canary") && out.contains(name), "{out}");
+    }
+    let out = masked(&request(r#""ext":{"lng":2.294481,"long":"48.858370","ipv4":"81.2.69.142"}"#), &[]);
+    assert!(out.contains("2.200000") && out.contains("48.800000") && !out.contains("81.2.69"), "{out}");
+}
+
+/// Short numbers describe a person as well as long ones.
+#[test]
+fn numbers_of_a_person_go_whatever_their_length() {
+    let out = masked(&request(r#""user":{"geo":{"zip":1010},"dob":7,"ext":{"age":34,"x":[2.5]}}"#), &[]);
+    for number in ["1010", ":7", "34", "2.5"] {
+        assert!(!out.contains(number), "{number} in {out}");
+    }
+    let listed = r#""user":{"yob":1985,"ext":{"impdepth":1,"age":0,"segtax":4}},"device":{"w":390,"h":844,"ppi":460,"pxratio":3.0,"devicetype":4,"connectiontype":2,"js":1,"lmt":1,"ext":{"atts":3}}"#;
+    let out = masked(&request(listed), &[]);
+    assert!(out.contains(listed), "{out}");
+}
+
 /// Every realistic request: as long, still a request, the same shape, and none of its ids.
 #[test]
 fn the_corpus_is_masked() {

@@ -3,12 +3,13 @@
 use super::super::cursor::Cursor;
 use super::super::text::{Span, Text};
 use super::address;
+use super::names::is_known;
 use super::places::{Place, is_id};
 use super::prose;
 use super::pseudonym::Pseudonyms;
 
-/// A number of a person that is no id is masked from so many digits on: years and kinds are not.
-const LONG_NUMBER: usize = 5;
+/// How often another name is drawn when one comes out that means something.
+const TRIES: u8 = 8;
 
 /// The body as it came, and what becomes of it. As long throughout, so that one's offsets are the other's.
 pub(super) struct Walk<'a> {
@@ -54,24 +55,50 @@ impl<'a> Walk<'a> {
         while self.cursor.next() {
             let key = self.cursor.key();
             let name = key.decode(self.text);
-            if let Some(masked) = prose::masked(raw(self.text, key.content), false, self.pseudonyms) {
+            self.name(place, key, &name);
+            self.value(place.member(&name), is_id(&name));
+        }
+    }
+
+    /// The name of a member: text, and of a person nothing but what is known.
+    fn name(&mut self, place: Place, key: Text, name: &str) {
+        let raw = raw(self.text, key.content);
+        if !place.is_personal() {
+            if let Some(masked) = prose::masked(raw, false, self.pseudonyms) {
                 self.put(key.content, &masked);
             }
-            self.value(place.member(&name), is_id(&name));
+        } else if !is_known(name) {
+            let mut masked = self.id(raw, key);
+            for _ in 0..TRIES {
+                if !is_known(&masked) {
+                    break;
+                }
+                masked = self.pseudonyms.of(&masked);
+            }
+            self.put(key.content, &masked);
         }
     }
 
     fn string(&mut self, place: Place, text: Text) {
         let raw = raw(self.text, text.content);
         let masked = match place {
-            Place::Person | Place::Segments | Place::Device | Place::Geo => Some(self.id(raw, text)),
+            Place::Label if !text.decode(self.text).contains(|c: char| c.is_ascii_digit()) => {
+                prose::masked(raw, false, self.pseudonyms)
+            }
+            Place::User
+            | Place::Person
+            | Place::Segments
+            | Place::Segment
+            | Place::Label
+            | Place::Device
+            | Place::Geo => Some(self.id(raw, text)),
             Place::Address => {
                 self.ids.push(text.decode(self.text).into_owned());
                 Some(address::ip(raw, self.pseudonyms))
             }
             Place::Position => Some(address::position(raw).unwrap_or_else(|| self.pseudonyms.of(raw))),
             Place::Keywords => Some(prose::keywords(raw, self.pseudonyms)),
-            Place::Root | Place::Open | Place::Url => {
+            Place::Root | Place::Open | Place::Said | Place::Url => {
                 prose::masked(raw, place == Place::Url, self.pseudonyms)
             }
         };
@@ -91,17 +118,17 @@ impl<'a> Walk<'a> {
         self.cursor.scalar();
         let span = Span { start, end: self.cursor.position() };
         let number = raw(self.text, span);
-        let digits = number.bytes().filter(u8::is_ascii_digit).count();
+        let says = number.bytes().any(|byte| byte.is_ascii_digit()); // unlike true, false, null
+        let flag = matches!(number, "0" | "1") && !id;
         let masked = match place {
-            _ if digits == 0 => return, // true, false, null
+            Place::Root | Place::Open | Place::Said | Place::Url | Place::Keywords => return,
+            _ if !says => return,
             Place::Position => address::position(number).unwrap_or_else(|| self.pseudonyms.of_number(number)),
-            Place::Person | Place::Segments | Place::Device | Place::Geo | Place::Address
-                if id || digits >= LONG_NUMBER =>
-            {
+            _ if flag => return,
+            _ => {
                 self.ids.push(number.to_owned());
                 self.pseudonyms.of_number(number)
             }
-            _ => return,
         };
         self.put(span, &masked);
     }

@@ -176,6 +176,12 @@ impl BidRequest {
         self.text(self.found.names.bundle)
     }
 
+    /// Every text by which a publisher may be told: `publisher.id` of site, app and dooh, `site.domain`, `app.bundle`.
+    pub(super) fn publisher_texts(&self) -> impl Iterator<Item = Text> {
+        let names = &self.found.names;
+        names.publishers.into_iter().chain([names.domain, names.bundle]).flatten()
+    }
+
     /// `user.id`: a string, or a number as it is written.
     pub fn user_id(&self) -> Option<Cow<'_, str>> {
         self.text(self.found.names.user_id)
