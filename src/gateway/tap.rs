@@ -40,6 +40,8 @@ pub struct Sample {
 /// Where a recording takes requests out. Closed most of the time.
 #[derive(Default)]
 pub struct Tap {
+    /// Somebody records, or tells what was recorded.
+    taken: AtomicBool,
     open: AtomicBool,
     line: ArcSwapOption<Line>,
 }
@@ -59,9 +61,15 @@ impl Tap {
     /// Hands over a request if somebody records.
     #[inline]
     pub(super) fn offer(&self, inbound: &Inbound) {
-        if self.open.load(Ordering::Relaxed) {
+        if self.is_open() {
             self.hand_over(inbound);
         }
+    }
+
+    /// Whether requests are handed over.
+    #[inline]
+    pub(crate) fn is_open(&self) -> bool {
+        self.open.load(Ordering::Relaxed)
     }
 
     #[cold]
@@ -88,19 +96,20 @@ impl Tap {
         }
     }
 
-    /// Opens it. `None` when somebody records already.
+    /// Opens it. `None` when somebody has it already.
     pub fn record(self: &Arc<Self>) -> Option<Recording> {
-        self.open.compare_exchange(false, true, Ordering::AcqRel, Ordering::Relaxed).ok()?;
+        self.taken.compare_exchange(false, true, Ordering::AcqRel, Ordering::Relaxed).ok()?;
         let (queue, samples) = mpsc::channel(QUEUE);
         let tally = Arc::<Tally>::default();
         self.line.store(Some(Arc::new(Line { queue, tally: Arc::clone(&tally) })));
-        Some(Recording { open: Some(Open(Arc::clone(self))), samples, tally })
+        self.open.store(true, Ordering::Release);
+        Some(Recording { tap: Arc::clone(self), samples, tally })
     }
 }
 
-/// One recording. Dropped, it closes the tap.
+/// One recording. Until it is dropped, there is no other.
 pub struct Recording {
-    open: Option<Open>,
+    tap: Arc<Tap>,
     samples: mpsc::Receiver<Sample>,
     tally: Arc<Tally>,
 }
@@ -113,9 +122,17 @@ impl Recording {
         Some(sample)
     }
 
-    /// Closes the tap; what waits can still be taken.
+    /// Closes the tap; what waits can still be taken, and nobody else can record yet.
     pub fn close(&mut self) {
-        self.open = None;
+        self.tap.open.store(false, Ordering::Release);
+        self.tap.line.store(None);
+    }
+
+    /// Lets go of what waits, which nobody will take.
+    pub fn discard(&mut self) {
+        self.close();
+        self.samples.close();
+        while self.samples.try_recv().is_ok() {}
     }
 
     /// Requests that were left out because too many waited.
@@ -124,13 +141,10 @@ impl Recording {
     }
 }
 
-/// Closes the tap when it goes.
-struct Open(Arc<Tap>);
-
-impl Drop for Open {
+impl Drop for Recording {
     fn drop(&mut self) {
-        self.0.line.store(None);
-        self.0.open.store(false, Ordering::Release);
+        self.close();
+        self.tap.taken.store(false, Ordering::Release);
     }
 }
 
@@ -164,9 +178,22 @@ mod tests {
         assert_eq!(recording.next().await.unwrap().body, "another");
         assert!(recording.next().await.is_none());
         assert_eq!(recording.dropped(), 0);
+        assert!(tap.record().is_none(), "closed, but not done with");
+        drop(recording);
         let again = tap.record().unwrap();
         drop(again);
         assert!(tap.record().is_some());
+    }
+
+    #[tokio::test]
+    async fn what_is_discarded_is_let_go_of() {
+        let tap = Arc::<Tap>::default();
+        let mut recording = tap.record().unwrap();
+        let body = Bytes::from(String::from("a body"));
+        tap.offer(&inbound(body.clone()));
+        assert!(!body.is_unique());
+        recording.discard();
+        assert!(body.is_unique() && tap.record().is_none() && recording.next().await.is_none());
     }
 
     #[tokio::test]
