@@ -1,10 +1,14 @@
 //! Invariant: masking never panics; what it makes of a request is a request again, as long, on one line, the same each
-//! time; and an id of the user's that can be told apart stands nowhere in it, in no form.
+//! time; an id of the user's that can be told apart stands nowhere in it; and a secret that was planted in any of the
+//! listed places, beside whatever the input is, stands nowhere in it either, in no form that ids are looked for in.
 #![cfg_attr(not(test), no_main)]
 
 use std::fmt::Write as _;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
+use serde_json::value::RawValue;
 use uid2_gateway::openrtb::mask::Mask;
 use uid2_gateway::openrtb::{BidRequest, Limits};
 
@@ -12,6 +16,7 @@ use uid2_gateway::openrtb::{BidRequest, Limits};
 libfuzzer_sys::fuzz_target!(|data: &[u8]| check(data));
 
 pub(crate) fn check(data: &[u8]) {
+    plant(data);
     let limits = Limits::default();
     let body = Bytes::copy_from_slice(data);
     let Ok(request) = BidRequest::parse(body.clone(), &limits) else { return };
@@ -24,14 +29,71 @@ pub(crate) fn check(data: &[u8]) {
     assert_eq!(parsed.tmax(), request.tmax());
     let ids = [request.user_id(), request.publisher_user_id()];
     for id in ids.into_iter().flatten().filter(|id| tells(&request, id)) {
-        let hex = id.bytes().fold(String::new(), |mut hex, byte| {
-            write!(hex, "{byte:02x}").expect("a string takes all");
-            hex
-        });
-        for form in [id.as_ref(), &hex, &hex.to_ascii_uppercase()] {
-            assert!(!masked.windows(form.len()).any(|part| part == form.as_bytes()), "{form:?} survives");
-        }
+        is_gone(&masked, &id);
     }
+}
+
+/// Where a secret may stand, which is `SECRET`.
+const PLACES: [&str; 18] = [
+    r#""user":{"id":"SECRET"}"#,
+    r#""user":{"ext":{"v":["SECRET"]}}"#,
+    r#""user":{"ext":{"SECRET":{}}}"#,
+    r#""user":{"ext":{"userIds":{"SECRET":1}}}"#,
+    r#""user":{"ext":{"data":{"name":"SECRET"}}}"#,
+    r#""user":{"ext":{"source":{"x":"SECRET"}}}"#,
+    r#""user":{"data":[{"name":"SECRET","segment":[{"id":"1"}]}]}"#,
+    r#""user":{"data":[{"segment":[{"name":"SECRET","value":"x"}]}]}"#,
+    r#""user":{"data":[{"segment":[{"name":"n","value":"SECRET"}]}]}"#,
+    r#""user":{"keywords":"cars,crm=SECRET"}"#,
+    r#""user":{"keywords":"a\/b,crm:SECRET,c"}"#,
+    r#""user":{"kwarray":["crm=SECRET"]}"#,
+    r#""device":{"ifa":"SECRET"}"#,
+    r#""device":{"SECRET":0}"#,
+    r#""device":{"ext":{"vendor":{"SECRET":["SECRET"]}}}"#,
+    r#""source":{"ext":{"schain":{"nodes":[{"rid":"SECRET"}]}}}"#,
+    r#""regs":{"ext":{"client_id":"SECRET"}}"#,
+    r#""regs":{"ext":{"uids":{"SECRET":"x"}}}"#,
+];
+
+/// A secret in each place in turn, in one of its forms, and in another form where nobody looks for it; beside the input.
+fn plant(data: &[u8]) {
+    let rest = serde_json::from_slice::<&RawValue>(data).map_or("0", RawValue::get);
+    let chance = mixed(data);
+    let secret = format!("Secret7-{:016x}", u64::from_le_bytes(std::array::from_fn(|at| chance[at])));
+    for (at, place) in PLACES.iter().enumerate() {
+        let draw = |from: &[String; 7], nth: usize| from[usize::from(chance[8 + at]) / nth % 7].clone();
+        let written = draw(&forms(&secret), 1);
+        let echoed = draw(&forms(&written), 7);
+        let place = place.replace("SECRET", &written);
+        let body = format!(r#"{{"id":"r","imp":[{{"id":"1"}}],{place},"x":{rest},"y":"/a {echoed}?"}}"#);
+        let Ok(masked) = Mask::new(&mixed, Limits::default()).request(&Bytes::from(body), &[]) else {
+            continue;
+        };
+        is_gone(&masked, &written);
+    }
+}
+
+fn is_gone(masked: &[u8], id: &str) {
+    for form in forms(id) {
+        assert!(!masked.windows(form.len()).any(|part| part == form.as_bytes()), "{form:?} survives");
+    }
+}
+
+/// How an id may be written, as far as ids are looked for.
+fn forms(id: &str) -> [String; 7] {
+    let hex = id.bytes().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").expect("a string takes all");
+        hex
+    });
+    [
+        id.to_owned(),
+        id.to_ascii_lowercase(),
+        id.to_ascii_uppercase(),
+        hex.to_ascii_uppercase(),
+        hex,
+        STANDARD_NO_PAD.encode(id),
+        URL_SAFE_NO_PAD.encode(id),
+    ]
 }
 
 /// Long enough to be no part of something else, and not what the publisher is found by.

@@ -55,6 +55,12 @@ pub(super) fn keywords(raw: &str, pseudonyms: Pseudonyms<'_>) -> String {
     if holds_dii(raw) && masked == raw { pseudonyms.of(raw) } else { masked }
 }
 
+/// The values among keywords, decoded: what is masked there is looked for elsewhere.
+pub(super) fn keyword_values(raw: &str) -> Vec<String> {
+    let text = unescape(raw);
+    text.split(',').filter_map(|word| Some(word.split_once(['=', ':'])?.1.trim().to_owned())).collect()
+}
+
 /// What has to go in a text without escapes, in order and apart from one another.
 fn spans(text: &str, url: bool) -> Vec<Range<usize>> {
     let mut spans = url_values(text, url);

@@ -97,7 +97,10 @@ impl<'a> Walk<'a> {
                 Some(address::ip(raw, self.pseudonyms))
             }
             Place::Position => Some(address::position(raw).unwrap_or_else(|| self.pseudonyms.of(raw))),
-            Place::Keywords => Some(prose::keywords(raw, self.pseudonyms)),
+            Place::Keywords => {
+                self.ids.extend(prose::keyword_values(raw));
+                Some(prose::keywords(raw, self.pseudonyms))
+            }
             Place::Root | Place::Open | Place::Said | Place::Url => {
                 prose::masked(raw, place == Place::Url, self.pseudonyms)
             }
