@@ -195,12 +195,11 @@ impl Place {
             (Self::User, "data") => Self::Segments,
             (Self::Segments, "segment") => Self::Segment,
             (Self::Segments | Self::Segment, "name") => Self::Label,
-            (Self::Device, "sua") => Self::Open,
             (Self::Root | Self::Open | Self::Url, "page" | "ref" | "referrer" | "referer") => Self::Url,
             (Self::Root | Self::Open | Self::Url, _) if PERSONAL.contains(&plain) || names_dii(name) => {
                 Self::Person
             }
-            (Self::Root | Self::Open | Self::Url, _) => Self::Open,
+            (Self::Device, "sua") | (Self::Root | Self::Open | Self::Url, _) => Self::Open,
             (Self::Device, _) if OF_DEVICE.contains(&plain) => Self::Said,
             (Self::Geo, _) if OF_GEO.contains(&plain) => Self::Said,
             (Self::Device | Self::Geo, _) => Self::Person,

@@ -328,7 +328,8 @@ mod tests {
         assert!(!of("x=%7B%22uid%22%3A%22user-4711%22%7D").contains("4711"));
         // A slash of base64 that is written as an escape.
         let code = BASE64.encode("???>>>jane@example.com").replace('/', r"\/");
-        assert!(code.contains('\\') && !of(&code).contains(&code[12..]), "{code}");
+        let (_, address) = code.rsplit_once('/').unwrap();
+        assert!(!of(&code).contains(address), "{code}");
     }
 
     #[test]
