@@ -11,6 +11,10 @@
 //!
 //! Framing is read strictly (RFC 9112 §6.3, §7.1): what two readers could understand differently is refused, because the
 //! next response on the connection would be taken for somebody else's.
+//!
+//! What is not looked at is what an answer says. One that is well framed but belongs to another request, because the SSP
+//! or something before it has mixed up its own connections, is passed on: where one SSP is asked its answer goes to the
+//! caller byte for byte, whatever `id` is in it, and it is the caller who compares.
 
 mod chunks;
 mod head;

@@ -243,7 +243,9 @@ impl Shared {
         let stream =
             self.dialer.dial(self.settings.connect_timeout).await.map_err(TransportError::Connect)?;
         let limits = Limits { body: self.settings.max_response_bytes, keep: self.settings.keep };
+        let exact = matches!(stream, Stream::Plain(_));
         let line = Line::new(stream, limits);
+        let line = if exact { line.exact() } else { line };
         Ok(Box::new(Connection { line, alarm: Alarm::default(), _counted: Counted::new(&self.open) }))
     }
 

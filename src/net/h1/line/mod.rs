@@ -15,7 +15,7 @@ use crate::net::body::Segments;
 const READ_BYTES: usize = 8 * 1024;
 /// With less room than this there is no point in reading.
 const MIN_READ_BYTES: usize = 1024;
-/// A buffer that had to grow beyond this for one answer is not kept for the next.
+/// A block of memory that had to be larger than this for one answer is not kept for the next.
 const KEPT_BYTES: usize = 64 * 1024;
 /// Pieces handed to one write.
 const MAX_PIECES: usize = 16;
@@ -25,6 +25,11 @@ const MAX_PIECES: usize = 16;
 pub struct Line<S> {
     stream: S,
     inbox: BytesMut,
+    /// The largest that the inbox's block can be. Its own capacity does not tell: that is what is left of the block behind
+    /// the answers that were cut off it.
+    block: usize,
+    /// What a write that failed has not counted has not left, see [`Self::exact`].
+    exact: bool,
     /// The head of the request.
     outbox: Vec<u8>,
     body: Segments,
@@ -43,6 +48,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
         Self {
             stream,
             inbox: BytesMut::new(),
+            block: 0,
+            exact: false,
             outbox: Vec::new(),
             body: Segments::new(),
             sent: 0,
@@ -51,6 +58,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
             limits,
             reader: Reader::new(limits),
         }
+    }
+
+    /// For a stream that passes bytes on as they are and keeps none back, as a socket does and TLS does not: when its
+    /// first write fails, nothing of the request has left.
+    pub fn exact(self) -> Self {
+        Self { exact: true, ..self }
     }
 
     /// Whether it is as its last exchange left it: open, and nothing came that nobody asked for. If so, the task of `cx`
@@ -74,18 +87,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
         std::mem::take(&mut self.body)
     }
 
+    /// Whether the peer has the whole request, as far as can be known here.
+    pub fn is_sent(&self) -> bool {
+        self.flushed
+    }
+
     /// Readies it for the next exchange. `false` when it is not as an orderly answer leaves it.
     pub fn rest(&mut self) -> bool {
         self.body = Segments::new();
-        if self.inbox.capacity() > KEPT_BYTES {
-            self.inbox = BytesMut::new();
+        let quiet = self.inbox.is_empty();
+        if self.block > KEPT_BYTES {
+            (self.inbox, self.block) = (BytesMut::new(), 0);
         }
-        self.inbox.is_empty()
+        quiet
     }
 
     /// Writes and reads as far as the stream goes. To be polled until ready.
     ///
-    /// The request is held back, as [`Fault::Unsent`], where the line is not quiet before the first byte. An answer that
+    /// The request is held back, as [`Fault::Unsent`], where the line is not quiet before the first byte, or takes not even
+    /// that one. An answer that
     /// comes before all of the request was taken counts, but its connection is spent.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, Fault>> {
         if self.sent == 0 {
@@ -94,6 +114,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
             }
             // It was quiet just now, and the task has left word with it: no need to look again.
             return match self.send(cx) {
+                Poll::Ready(Err(_)) if self.exact && self.sent == 0 => Poll::Ready(Err(Fault::Unsent)),
                 Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
                 Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
             };
@@ -142,6 +163,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
     fn read(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<usize>> {
         if self.inbox.capacity() - self.inbox.len() < room {
             self.inbox.reserve(room.max(READ_BYTES));
+            self.block = self.block.max(self.inbox.capacity());
         }
         pin!(self.stream.read_buf(&mut self.inbox)).poll(cx)
     }
