@@ -78,8 +78,8 @@ impl Client {
     }
 
     /// Posts `body`, which is taken, with `headers` and the configured ones, nothing else, and reads the whole answer by `deadline`; asked at
-    /// `now`. Never fails and never outlasts the deadline; dropping the future cancels the request and closes its
-    /// connection. A late answer is nobody's any more: it is not counted among the requests in flight, only its connection
+    /// `now`. Never fails and never outlasts the deadline; dropping the future gives the answer up. A late answer, or
+    /// one that was given up, is nobody's any more: it is not counted among the requests in flight, only its connection
     /// is.
     pub async fn bid(
         &self,

@@ -5,8 +5,9 @@
 //! connection is dialled only by a slot holder who finds none idle, so open connections never outnumber the slots. Idle
 //! ones are used newest first: the old ones then age out, and what stays open is what the traffic needs.
 //!
-//! When the deadline passes, the connection of an exchange is in the middle of an answer. It is drained for a while, to
-//! be used again, but only where there is room: who needs a slot gets that of the oldest drain, which is closed.
+//! When the deadline passes, or the caller goes away, the connection of an exchange is in the middle of an answer. It is
+//! drained for a while, to be used again, but only where there is room: who needs a slot gets that of the oldest drain,
+//! which is closed. A request that did not get out whole by then is not finished: its connection is closed.
 //!
 //! Nothing is sent twice. An idle connection that turns out to be closed before the first byte is left, and the request
 //! goes to the next one; from the first byte on there is one try.
@@ -14,6 +15,7 @@
 mod drains;
 mod idle;
 mod slots;
+mod under_way;
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -31,6 +33,7 @@ use tokio::time::timeout_at;
 use self::drains::{Drains, Waiting};
 use self::idle::Idle;
 use self::slots::{Slot, Slots};
+use self::under_way::UnderWay;
 use super::alarm::Alarm;
 use super::body::Segments;
 use super::dial::{Dialer, Origin, Stream};
@@ -55,7 +58,7 @@ pub struct PoolSettings {
     pub idle_timeout: Duration,
     /// Longest response body, in bytes.
     pub max_response_bytes: usize,
-    /// How long past its deadline an answer is still read, for the sake of the connection, which is otherwise closed;
+    /// How long past its deadline, or after its caller has gone, an answer is still read, for the sake of the connection, which is otherwise closed;
     /// less where an exchange needs its slot.
     pub late: Duration,
 }
@@ -153,7 +156,7 @@ impl Pool {
 
     /// Sends a request and reads the response to its last byte, all before the deadline.
     /// What comes too late is read and thrown away, so that the connection can be used again, unless others wait for
-    /// one. Dropping the future cancels the request, which HTTP/1.1 has no other word for than closing the connection.
+    /// one. So it is when the future is dropped.
     pub async fn exchange(&self, call: Call<'_>) -> Result<Response<Bytes>, PoolError> {
         let Call { headers, body, now, deadline } = call;
         if deadline.instant() <= now {
@@ -162,23 +165,19 @@ impl Pool {
         // What takes a while anyway is in a box, so that the usual way is short: the whole call moves with its caller.
         let mut slot = match self.0.slots.take() {
             Some(slot) => slot,
-            None => Box::pin(timeout_at(deadline.instant().into(), self.0.slot()))
-                .await
-                .map_err(|_| PoolError::Limit)?,
+            None => Box::pin(self.slot_by(deadline)).await?,
         };
         while let Some(connection) = self.0.idle.take(now) {
-            let mut lease = Lease { connection, slot };
-            lease.connection.line.begin(&self.0.settings.template, headers, body);
-            match lease.by(deadline).await {
-                Some(Err(Fault::Unsent)) => (slot, *body) = lease.abandon(),
-                done => return self.settle(lease, done, self.0.until(now)),
+            let mut under_way = UnderWay::begin(self, Lease { connection, slot }, headers, body);
+            match (under_way.by(deadline).await, under_way.end()) {
+                (Some(Err(Fault::Unsent)), lease) => (slot, *body) = lease.abandon(),
+                (done, lease) => return self.settle(lease, done, self.0.until(now)),
             }
         }
-        let dialled = Box::pin(timeout_at(deadline.instant().into(), self.dial(slot))).await;
-        let mut lease = dialled.unwrap_or(Err(TransportError::Timeout))?;
-        lease.connection.line.begin(&self.0.settings.template, headers, body);
-        let done = lease.by(deadline).await;
-        self.settle(lease, done, self.0.until(now))
+        let lease = Box::pin(self.dial_by(deadline, slot)).await?;
+        let mut under_way = UnderWay::begin(self, lease, headers, body);
+        let done = under_way.by(deadline).await;
+        self.settle(under_way.end(), done, self.0.until(now))
     }
 
     /// `done`: how it ended, or nothing when its time was over first. `until`: how long its connection is kept.
@@ -192,21 +191,43 @@ impl Pool {
             Some(Ok(answer)) => Ok(self.0.complete(lease, answer, until)),
             Some(Err(fault)) => Err(TransportError::from(fault).into()),
             None => {
-                if self.0.may_drain() {
-                    self.drain(lease);
-                }
+                self.let_go(lease);
                 Err(TransportError::Timeout.into())
             }
         }
     }
 
-    fn drain(&self, mut late: Lease) {
+    /// Nobody waits for the answer any more. The connection is drained where that is possible, otherwise closed, which is
+    /// the only word HTTP/1.1 has for it.
+    fn let_go(&self, mut late: Lease) {
+        if !(self.0.may_drain() && late.connection.line.is_sent()) {
+            return;
+        }
         let pool = Rc::clone(&self.0);
         self.0.drains.begin(self.0.settings.late, async move {
             if let Ok(answer) = poll_fn(|cx| late.connection.line.poll(cx)).await {
                 drop(pool.complete(late, answer, pool.until(Clock::monotonic())));
             }
         });
+    }
+
+    /// A slot that becomes free in time.
+    async fn slot_by(&self, deadline: Deadline) -> Result<Slot, PoolError> {
+        let waited = timeout_at(deadline.instant().into(), self.0.slot()).await;
+        // On a busy thread it may be past the deadline although the slot was free before.
+        waited.ok().filter(|_| deadline.instant() > Clock::monotonic()).ok_or(PoolError::Limit)
+    }
+
+    /// A connection that is there in time. One that comes too late is kept for the next exchange.
+    async fn dial_by(&self, deadline: Deadline, slot: Slot) -> Result<Lease, TransportError> {
+        let dialled = timeout_at(deadline.instant().into(), self.dial(slot)).await;
+        let lease = dialled.unwrap_or(Err(TransportError::Timeout))?;
+        let now = Clock::monotonic();
+        if deadline.instant() <= now {
+            self.0.check_in(lease, self.0.until(now));
+            return Err(TransportError::Timeout);
+        }
+        Ok(lease)
     }
 
     /// Dials in a task of its own: when the deadline comes first the connection is finished all the same, for the

@@ -336,20 +336,132 @@ fn a_peer_that_stops_reading_cannot_keep_the_connection() {
     });
 }
 
+/// Begins an exchange, waits until the peer has all of the request, and drops it.
+async fn dropped(bench: &Bench, body: &'static str) -> peer::Connection {
+    tokio::select! {
+        done = bench.exchange(body, soon()) => panic!("{done:?}"),
+        connection = async {
+            let mut connection = bench.peer.accept().await;
+            connection.request().await;
+            connection
+        } => connection,
+    }
+}
+
 #[test]
-fn an_exchange_that_is_dropped_closes_its_connection() {
+fn an_exchange_that_is_dropped_closes_its_connection_where_nothing_is_drained() {
     peer::local(async {
         let bench = Bench::new(1).await;
-        let mut connection = tokio::select! {
-            done = bench.exchange("a", soon()) => panic!("{done:?}"),
-            connection = async {
-                let mut connection = bench.peer.accept().await;
-                connection.request().await;
-                connection
-            } => connection,
-        };
-        connection.closed().await;
+        dropped(&bench, "a").await.closed().await;
         assert_eq!((bench.open.get(), bench.free_slots()), (0, 1));
+    });
+}
+
+/// What a caller who resets its streams costs an SSP: nothing but the answers that it would have got.
+#[test]
+fn the_connection_of_an_exchange_that_is_dropped_is_used_again() {
+    peer::local(async {
+        let bench = Bench::with(Peer::plain().await, None, |settings| {
+            settings.max_connections = 1;
+            settings.late = Duration::from_secs(20);
+        });
+        let mut connection = dropped(&bench, "a").await;
+        assert_eq!((bench.open.get(), bench.free_slots(), bench.pool.0.drains.count()), (1, 0, 1));
+        for _ in 0..3 {
+            connection.write(ok("nobody's")).await;
+            while bench.free_slots() == 0 {
+                tokio::task::yield_now().await;
+            }
+            tokio::select! {
+                done = bench.exchange("b", soon()) => panic!("{done:?}"),
+                received = connection.request() => assert_eq!(received.body, b"b"),
+            }
+        }
+        assert!(bench.peer.accept().now_or_never().is_none());
+        connection.write(ok("nobody's")).await;
+        while bench.free_slots() == 0 {
+            tokio::task::yield_now().await;
+        }
+        let (done, _) = tokio::join!(bench.exchange("c", soon()), connection.serve(ok("3")));
+        assert_eq!(done.unwrap().into_body(), "3");
+    });
+}
+
+#[test]
+fn an_exchange_that_ends_with_its_runtime_ends_quietly() {
+    let (bench, task) = peer::local(async {
+        let bench =
+            Bench::with(Peer::plain().await, None, |settings| settings.late = Duration::from_secs(20));
+        let pool = bench.pool.clone();
+        let task = spawn_local(async move {
+            let (headers, mut body) = (HeaderMap::new(), Segments::from(Bytes::from_static(b"a")));
+            let call = Call { headers: &headers, body: &mut body, now: Clock::monotonic(), deadline: soon() };
+            drop(pool.exchange(call).await);
+        });
+        bench.peer.accept().await.request().await;
+        (bench, task)
+    });
+    assert!(task.is_finished());
+    assert_eq!((bench.open.get(), bench.free_slots()), (0, 4));
+}
+
+/// Waits, awake, until the deadline has passed.
+async fn past(deadline: Deadline) {
+    while Clock::monotonic() <= deadline.instant() {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// On a busy thread the task may learn that it is connected only when it is too late.
+#[test]
+fn nothing_is_sent_on_a_connection_that_is_there_after_the_deadline() {
+    peer::local(async {
+        let bench = Bench::new(1).await;
+        let deadline = shortly();
+        let mut late = pin!(bench.exchange("late", deadline));
+        assert!(late.as_mut().now_or_never().is_none());
+        let mut connection = bench.peer.accept().await;
+        while bench.open.get() == 0 {
+            tokio::task::yield_now().await;
+        }
+        past(deadline).await;
+        assert_eq!(failed(&late.await), &TransportError::Timeout);
+        let (done, received) = tokio::join!(bench.exchange("b", soon()), connection.serve(ok("2")));
+        assert_eq!((done.unwrap().into_body(), received.body), ("2".into(), b"b".to_vec()));
+    });
+}
+
+#[test]
+fn nothing_is_sent_with_a_slot_that_is_free_after_the_deadline() {
+    peer::local(async {
+        let bench = Bench::new(1).await;
+        let deadline = shortly();
+        let mut late = pin!(bench.exchange("late", deadline));
+        let (first, mut connection) = tokio::join!(bench.exchange("a", soon()), async {
+            let mut connection = bench.peer.accept().await;
+            connection.request().await;
+            assert!(late.as_mut().now_or_never().is_none());
+            connection.write(ok("1")).await;
+            connection
+        });
+        first.unwrap();
+        past(deadline).await;
+        assert_eq!(late.await.unwrap_err(), PoolError::Limit);
+        let (done, received) = tokio::join!(bench.exchange("b", soon()), connection.serve(ok("2")));
+        assert_eq!((done.unwrap().into_body(), received.body), ("2".into(), b"b".to_vec()));
+    });
+}
+
+#[test]
+fn half_a_request_is_not_finished_after_the_deadline() {
+    peer::local(async {
+        let bench = Bench::with(Peer::plain().await, None, |settings| {
+            settings.late = Duration::from_mins(10);
+        });
+        let request = Bytes::from(vec![b'x'; 32 << 20]).into();
+        let (done, _deaf) = tokio::join!(bench.send(request, shortly()), bench.peer.accept());
+        assert_eq!(failed(&done), &TransportError::Timeout);
+        assert_eq!((bench.pool.0.drains.count(), bench.open.get(), bench.free_slots()), (0, 0, 4));
     });
 }
 
