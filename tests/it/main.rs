@@ -12,6 +12,7 @@ mod bytes;
 mod capture;
 mod cli;
 mod explain;
+mod h2;
 mod identity_api;
 mod limits;
 mod merge;

@@ -25,12 +25,12 @@ use super::support::poll::until;
 use super::support::scripted_ssp::{Script, ScriptedSsp};
 use super::support::stack::{AUTH, Plan, Stack};
 
-const BODY: &str = r#"{"id":"1","imp":[{"id":"1"}],"site":{"domain":"www.example.com"},"user":{"id":"u"},"device":{"geo":{"country":"USA"}}}"#;
+pub(crate) const BODY: &str = r#"{"id":"1","imp":[{"id":"1"}],"site":{"domain":"www.example.com"},"user":{"id":"u"},"device":{"geo":{"country":"USA"}}}"#;
 
 /// A gateway that speaks TLS with a certificate of an authority of its own.
-struct Secure {
-    stack: Stack,
-    ssp: ScriptedSsp,
+pub(crate) struct Secure {
+    pub(crate) stack: Stack,
+    pub(crate) ssp: ScriptedSsp,
     client: ClientConfig,
     authority: rustls::pki_types::CertificateDer<'static>,
     _files: tempfile::TempDir,
@@ -38,6 +38,11 @@ struct Secure {
 
 impl Secure {
     async fn start(server: &str) -> Self {
+        Self::towards("", server).await
+    }
+
+    /// With these lines for its SSP.
+    pub(crate) async fn towards(ssp_lines: &str, server: &str) -> Self {
         let authority_key = rcgen::KeyPair::generate().unwrap();
         let mut params = rcgen::CertificateParams::new([]).unwrap();
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -57,7 +62,7 @@ impl Secure {
                 cert_file.display(),
                 key_file.display()
             ),
-            ssps: vec![("alpha".into(), ssp.address, String::new())],
+            ssps: vec![("alpha".into(), ssp.address, ssp_lines.into())],
             publisher: String::from("match = { hosts = [\"ads.example.com\"] }"),
             ..Plan::default()
         })
@@ -67,7 +72,7 @@ impl Secure {
     }
 
     /// A connection on which `alpn` was agreed.
-    async fn dial(&self, alpn: &str) -> TlsStream<TcpStream> {
+    pub(crate) async fn dial(&self, alpn: &str) -> TlsStream<TcpStream> {
         let mut config = self.client.clone();
         config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
         let stream = TcpStream::connect(self.stack.data).await.unwrap();
@@ -83,19 +88,19 @@ impl Secure {
         sender
     }
 
-    async fn http2(&self) -> http2::SendRequest<Full<Bytes>> {
+    pub(crate) async fn http2(&self) -> http2::SendRequest<Full<Bytes>> {
         let io = TokioIo::new(self.dial("h2").await);
         let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
         tokio::spawn(connection);
         sender
     }
 
-    async fn connections(&self) -> f64 {
+    pub(crate) async fn connections(&self) -> f64 {
         self.stack.metric("uid2gw_connections").await
     }
 }
 
-fn request(version: Version, path: &str, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
+pub(crate) fn request(version: Version, path: &str, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
     let builder = Request::builder().method(Method::POST).version(version).header(AUTH.0, AUTH.1);
     let builder = builder.header("content-type", "application/json");
     let builder = match version {

@@ -1,14 +1,16 @@
 //! One caller's HTTP/2 connection, over TLS: many requests at once on a data-plane thread, ended with a GOAWAY when it is
-//! idle or the gateway drains.
+//! idle, when its caller does not read its answers or takes too many requests back, or when the gateway drains.
 //!
 //! A request's time begins where its handler does: frames of many requests share the connection, so that the first byte
 //! of a request cannot be told. A head that never ends is bounded by `keep_alive_s`, for it is no request yet.
 
-use std::cell::Cell;
+mod sending;
+mod streams;
+
 use std::convert::Infallible;
 use std::pin::pin;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ::http::header::HOST;
 use ::http::{HeaderValue, Request};
@@ -17,14 +19,20 @@ use hyper::rt::{Executor, Read, Write};
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 
+use self::streams::{Asked, Streams};
 use super::connection::{MAX_HEAD_BYTES, Room};
 use super::drain::Stage;
 use super::http;
 use crate::gateway::Peer;
 use crate::time::Clock;
 
-/// Requests at once on one connection.
-const MAX_STREAMS: u32 = 250;
+/// Requests at once on one connection, those included whose answers have not gone out whole.
+const MAX_STREAMS: u32 = 100;
+/// Bytes of one answer that lie ready to be written, when the caller has room for more than the network.
+const MAX_READY_BYTES: usize = 64 * 1024;
+/// Once told to go, a connection on which nothing moves for so long is closed. A caller may be slow to say that it has
+/// heard, or never say it.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// Each request is a task of the thread that has the connection.
 #[derive(Clone, Copy)]
@@ -48,81 +56,44 @@ where
     let answering = (room.clone(), Rc::clone(&streams));
     let service = service_fn(move |request| {
         let started = Clock::monotonic();
-        let (room, open) = (answering.0.clone(), Open::new(&answering.1));
+        let (room, asked) = (answering.0.clone(), Asked::new(&answering.1));
         async move {
             let reply = http::answer(&room, with_host(request), peer, started).await;
-            drop(open);
-            Ok::<_, Infallible>(reply)
+            Ok::<_, Infallible>(asked.answered(reply))
         }
     });
     let mut builder = http2::Builder::new(OnThisThread);
     builder.max_concurrent_streams(MAX_STREAMS).max_header_list_size(HEAD_LIST_BYTES);
+    builder.max_send_buf_size(MAX_READY_BYTES);
     let plane = &room.seat().plane;
-    let (patience, idle) = (plane.settings.header_timeout, plane.settings.keep_alive);
+    let mut patience = plane.settings.keep_alive;
     let mut connection = pin!(builder.serve_connection(io, service));
     let mut closing = pin!(plane.drain.reached(Stage::Closing));
     let mut told = false;
-    let mut watchdog = pin!(tokio::time::sleep(idle));
+    let mut watchdog = pin!(tokio::time::sleep(patience));
     loop {
         tokio::select! {
             biased;
             _ = connection.as_mut() => return,
             () = &mut closing, if !told => {}
-            () = &mut watchdog => match streams.left(idle) {
+            () = streams.taken_back() => if told { return },
+            () = &mut watchdog => match streams.left(patience) {
                 Some(more) => {
                     watchdog.as_mut().reset((Clock::monotonic() + more).into());
                     continue;
                 }
-                None if told => return, // it was told and had time to go
-                None => watchdog.as_mut().reset((Clock::monotonic() + patience).into()),
+                None if told => return, // and had time to go
+                None => {}
             },
         }
-        told = true;
+        (told, patience) = (true, GRACE);
         connection.as_mut().graceful_shutdown();
+        watchdog.as_mut().reset((Clock::monotonic() + GRACE).into());
     }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "32 KiB")]
 const HEAD_LIST_BYTES: u32 = MAX_HEAD_BYTES as u32;
-
-/// The requests that a connection has now.
-struct Streams {
-    open: Cell<usize>,
-    /// When the last one ended.
-    idle_since: Cell<Instant>,
-}
-
-impl Streams {
-    fn new() -> Self {
-        Self { open: Cell::new(0), idle_since: Cell::new(Clock::monotonic()) }
-    }
-
-    /// How much longer the connection may stay as it is; `None` when it was idle for too long.
-    fn left(&self, idle: Duration) -> Option<Duration> {
-        if self.open.get() > 0 {
-            return Some(idle);
-        }
-        let quiet = Clock::monotonic().saturating_duration_since(self.idle_since.get());
-        idle.checked_sub(quiet).filter(|left| !left.is_zero())
-    }
-}
-
-/// Counts a request while its answer is being made, however that ends.
-struct Open(Rc<Streams>);
-
-impl Open {
-    fn new(streams: &Rc<Streams>) -> Self {
-        streams.open.set(streams.open.get() + 1);
-        Self(Rc::clone(streams))
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.open.set(self.0.open.get().saturating_sub(1));
-        self.0.idle_since.set(Clock::monotonic());
-    }
-}
 
 /// HTTP/2 says in `:authority` what HTTP/1.1 says in `Host`, and everything behind reads `Host`.
 fn with_host(mut request: Request<Incoming>) -> Request<Incoming> {
