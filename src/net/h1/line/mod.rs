@@ -62,6 +62,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
 
     /// For a stream that passes bytes on as they are and keeps none back, as a socket does and TLS does not: when its
     /// first write fails, nothing of the request has left.
+    #[must_use]
     pub fn exact(self) -> Self {
         Self { exact: true, ..self }
     }
