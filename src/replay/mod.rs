@@ -38,7 +38,7 @@ mod schedule;
 mod template;
 
 pub use self::corpus::{Corpus, CorpusError, Entry, Expect};
-pub use self::driver::{DriveError, Live, Load, drive};
+pub use self::driver::{check_target, DriveError, Live, Load, drive};
 pub use self::pace::{Arrivals, Pace};
 pub use self::recorder::{Description, Fault, Report};
 pub use self::requests::Requests;

@@ -37,6 +37,13 @@ impl Users {
         self
     }
 
+    /// The same with another name for strangers.
+    #[must_use]
+    pub fn with_other_strangers(mut self, prefix: &str) -> Self {
+        prefix.clone_into(&mut self.stranger);
+        self
+    }
+
     /// All who can be logged in.
     pub fn names(&self) -> &[String] {
         &self.names
@@ -85,6 +92,8 @@ mod tests {
         let known: BTreeSet<&String> = names.iter().filter(|name| name.starts_with('u')).collect();
         assert_eq!((names.len(), known.len()), (10_000, 4));
         assert!((0..10_000).all(|n| users.known(n).is_none() == users.name(n).unwrap().starts_with('s')));
+        let others = users.with_other_strangers("o");
+        assert!((0..10_000).filter_map(|n| others.name(n)).all(|name| !name.starts_with('s')));
         let all = Users::numbered("u", 4).with_strangers("s", 100.0);
         assert!((0..1_000).all(|n| all.known(n).is_none()));
     }

@@ -49,10 +49,13 @@ const WELCOME: &str = "HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\n{\"status\":
 const REFUSED: &str = "HTTP/1.1 401 \r\ncontent-length: 24\r\n\r\n{\"detail\":\"unknown key\"}";
 
 fn replay(address: SocketAddr, more: &[&str]) -> Output {
-    let target = format!("http://{address}/openrtb2/auction");
+    to(&format!("http://{address}/openrtb2/auction?key=s3cr3t"), more)
+}
+
+fn to(target: &str, more: &[&str]) -> Output {
     let corpus = repository("fixtures/openrtb");
     let corpus = corpus.to_str().unwrap();
-    let always = ["replay", "--target", &target, "--corpus", corpus, "--connections", "4"];
+    let always = ["replay", "--target", target, "--corpus", corpus, "--connections", "4"];
     Command::new(binary()).args(always).args(more).output().unwrap()
 }
 
@@ -93,12 +96,31 @@ fn what_cannot_be_is_said_with_its_reason() {
         (replay(address, &["--slo", "p99<5"]), 2, "must be a time with its unit"),
         (replay(address, &["--find-max"]), 2, "--slo"),
         (replay(address, &["--rate", "0"]), 2, "no load"),
+        (replay(address, &["--recorded", "--warmup", "1"]), 2, "cannot be used with"),
+        (replay(address, &["--users", "3", "--verify", "ftp://x"]), 2, "--verify: ftp://x"),
+        (replay(address, &["--users", "3", "--ca", "Cargo.toml"]), 2, "--ca: "),
+        (replay(address, &["--hdr", "/no/such/a.hlog"]), 2, "/no/such/a.hlog"),
+        (replay(address, &["--report", "/no/such/a.html"]), 2, "/no/such/a.html"),
+        (replay(address, &["--header", "Authorization Bearer s3cr3t"]), 2, "must be NAME=VALUE"),
+        (to("foo", &[]), 2, "--target: "),
+        (to("ftp://localhost/", &[]), 2, "--target: "),
+        (to("http://me:s3cr3t@localhost/", &[]), 2, "without a user and password"),
+        (to("http://s3cr3t host/", &[]), 2, "not a URL"),
         (replay(address, &["--rate", "5", "--ramp", "1:2"]), 2, "cannot be used with"),
     ] {
         assert_eq!(output.status.code(), Some(code), "{output:?}");
         assert!(text(&output.stderr).contains(said), "{said}: {output:?}");
+        assert!(!text(&output.stderr).contains("s3cr3t"), "{output:?}");
     }
     assert_eq!(document(&replay(gone, &["--json"]))["ok"], false);
+}
+
+#[test]
+fn a_file_that_cannot_be_written_costs_no_result() {
+    let output = replay(server(WELCOME), &["--rate", "100", "--duration", "0.1", "--report", "/dev/full"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(text(&output.stdout).starts_with("10 requests due"), "{output:?}");
+    assert!(text(&output.stderr).contains("/dev/full: "), "{output:?}");
 }
 
 #[test]

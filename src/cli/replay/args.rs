@@ -5,7 +5,6 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use http::{HeaderName, HeaderValue, Uri};
 
 use super::checks::Flags;
 use crate::replay::{Slo, slo};
@@ -23,9 +22,9 @@ use crate::replay::{Slo, slo};
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[command(after_help = help())]
 pub(in crate::cli) struct Args {
-    /// Where the requests go, for example http://127.0.0.1:8080/openrtb2/auction.
+    /// Where the requests go, for example http://127.0.0.1:8080/openrtb2/auction. Reports leave its query out.
     #[arg(long, value_name = "URL", required_unless_present = "from_hdr")]
-    pub(super) target: Option<Uri>,
+    pub(super) target: Option<String>,
     /// Folder or file with bid requests.
     #[arg(long, value_name = "PATH", required_unless_present = "from_hdr")]
     pub(super) corpus: Option<PathBuf>,
@@ -48,7 +47,7 @@ pub(in crate::cli) struct Args {
     #[arg(long, value_name = "S", value_parser = seconds)]
     pub(super) duration: Option<Duration>,
     /// Seconds before them that are not, at the first rate.
-    #[arg(long, value_name = "S", default_value = "0", value_parser = seconds_or_none)]
+    #[arg(long, value_name = "S", default_value = "0", value_parser = seconds_or_none, conflicts_with = "recorded")]
     pub(super) warmup: Duration,
     /// Connections that share the requests. When all are busy, requests wait, and their latency says so.
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_535))]
@@ -56,8 +55,7 @@ pub(in crate::cli) struct Args {
     /// Threads that share the connections.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(super) threads: u32,
-    /// HTTP/2 instead of HTTP/1.1. With an http target by prior knowledge, which the gateway does not speak: it has
-    /// HTTP/2 over TLS only.
+    /// HTTP/2 instead of HTTP/1.1; without TLS by prior knowledge, which the gateway's own plain listener does not speak.
     #[arg(long)]
     pub(super) http2: bool,
     /// PEM certificates to trust besides the public ones, for https targets.
@@ -66,9 +64,10 @@ pub(in crate::cli) struct Args {
     /// A request without a whole answer after this time has failed.
     #[arg(long, value_name = "MS", default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
     pub(super) timeout_ms: u64,
-    /// A request header, for example Authorization=Bearer KEY; repeatable.
-    #[arg(long = "header", value_name = "K=V", value_parser = header)]
-    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    /// A request header, for example "Authorization=Bearer KEY", or "NAME=@FILE" to have the value read from a file;
+    /// repeatable. No message shows a value.
+    #[arg(long = "header", value_name = "NAME=VALUE")]
+    pub(super) headers: Vec<String>,
     /// Log in users replay-user-1 … replay-user-N first, through the target's POST /v1/identity with the Authorization
     /// of --header, and those that the corpus names and does not expect to have no token; name one in each request.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=10_000_000))]
@@ -91,7 +90,10 @@ pub(in crate::cli) struct Args {
     #[command(flatten)]
     pub(super) checks: Flags,
     /// Instead of a load, add up interval logs of earlier ones; repeatable.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["target", "corpus", "pace"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = [
+        "target", "corpus", "pace", "poisson", "duration", "warmup", "connections", "threads", "http2", "ca", "timeout_ms",
+        "headers", "users", "unknown_users"
+    ])]
     pub(super) from_hdr: Vec<PathBuf>,
     /// One JSON document.
     #[arg(long)]
@@ -154,12 +156,4 @@ fn percent(text: &str) -> anyhow::Result<f64> {
 
 fn slo_of(text: &str) -> anyhow::Result<Slo> {
     Slo::load(text)
-}
-
-fn header(text: &str) -> anyhow::Result<(HeaderName, HeaderValue)> {
-    let (name, value) = text.split_once('=').ok_or_else(|| anyhow!("must be NAME=VALUE"))?;
-    let mut value = HeaderValue::from_str(value.trim())?;
-    // It may be a key.
-    value.set_sensitive(true);
-    Ok((name.trim().parse()?, value))
 }

@@ -8,7 +8,7 @@ use crate::replay::Load;
 use crate::replay::login::Person;
 use crate::replay::numbers::Answered;
 use crate::replay::requests::Requests;
-use crate::replay::verify::{Content, Dialect, Expect, Known, Settings, Verifier, VerifyError};
+use crate::replay::verify::{self, Content, Dialect, Expect, Known, Settings, Verifier, VerifyError};
 
 /// Users whose DII is looked for; each costs some hundred bytes.
 const KNOWN: usize = 100_000;
@@ -65,6 +65,11 @@ impl Flags {
     /// What the load must tell of its answers.
     pub(super) fn answered(&self) -> Option<Answered> {
         (!self.verify.is_empty()).then(Answered::default)
+    }
+
+    /// Whether the addresses are some.
+    pub(super) fn check(&self) -> Result<(), VerifyError> {
+        self.verify.iter().try_for_each(verify::check_address)
     }
 
     /// Begins beside `load`, if it was asked for. `people`: whose DII must not arrive.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::args::Args;
 use super::prepare::Prepared;
-use super::{measure, write_files};
+use super::{measure, written};
 use crate::cli::{print, without_result};
 use crate::replay::table::{count, duration};
 use crate::replay::{Load, Pace, Report, Search, Slo};
@@ -36,7 +36,14 @@ pub(super) fn run(args: &Args, prepared: &Prepared) -> anyhow::Result<ExitCode> 
         if !probes.is_empty() {
             std::thread::sleep(COOL_DOWN);
         }
+        if stopped(prepared) {
+            anyhow::bail!("stopped");
+        }
         let probe = probe(prepared, &slo, rate)?;
+        // Cut off, it tells nothing about its rate.
+        if stopped(prepared) {
+            anyhow::bail!("stopped");
+        }
         if !args.json {
             print(&probe.line())?;
         }
@@ -44,26 +51,27 @@ pub(super) fn run(args: &Args, prepared: &Prepared) -> anyhow::Result<ExitCode> 
         probes.push(probe);
         anyhow::Ok(met)
     });
-    let found = match found {
-        Ok(found) => found,
-        Err(fault) => return without_result(args.json, &format!("{fault:#}"), ExitCode::FAILURE),
-    };
-    conclude(args, &slo, &probes, found)
+    match found {
+        Ok(found) => conclude(args, &slo, &probes, (found, None)),
+        Err(fault) if probes.is_empty() => {
+            without_result(args.json, &format!("{fault:#}"), ExitCode::FAILURE)
+        }
+        Err(fault) => {
+            let met = probes.iter().filter(|probe| probe.met).map(|probe| probe.rate);
+            let found = met.max_by(f64::total_cmp);
+            conclude(args, &slo, &probes, (found, Some(format!("{fault:#}"))))
+        }
+    }
+}
+
+fn stopped(prepared: &Prepared) -> bool {
+    prepared.load.stop.load(Ordering::Relaxed)
 }
 
 fn probe(prepared: &Prepared, slo: &Slo, rate: f64) -> anyhow::Result<Probe> {
-    if prepared.load.stop.load(Ordering::Relaxed) {
-        anyhow::bail!("stopped");
-    }
     let load =
         Load { pace: Pace::Constant(rate), grace: GRACE.min(prepared.load.timeout), ..prepared.load.clone() };
-    let one = Prepared {
-        load,
-        requests: std::sync::Arc::clone(&prepared.requests),
-        corpus: prepared.corpus.clone(),
-        people: Vec::new(),
-    };
-    let mut report = measure(&one)?;
+    let mut report = measure(&prepared.probe(load)?)?;
     report.slo = slo.judge(&report);
     let met = report.slo.iter().all(|goal| goal.met);
     Ok(Probe { rate, met, report })
@@ -94,20 +102,42 @@ impl Probe {
     }
 }
 
-fn conclude(args: &Args, slo: &Slo, probes: &[Probe], found: Option<f64>) -> anyhow::Result<ExitCode> {
+/// Tells what was found, and why the search did not come to its end, if so.
+fn conclude(
+    args: &Args,
+    slo: &Slo,
+    probes: &[Probe],
+    (found, broken_off): (Option<f64>, Option<String>),
+) -> anyhow::Result<ExitCode> {
     let best = probes.iter().rfind(|probe| probe.met && Some(probe.rate) == found);
-    if let Some(Err(fault)) = best.map(|best| write_files(args, &best.report)) {
-        return without_result(args.json, &fault, ExitCode::FAILURE);
-    }
+    let whole = found.is_some() && broken_off.is_none();
     if args.json {
         let probes: Vec<Value> = probes.iter().map(Probe::json).collect();
-        let document =
-            json!({"ok": found.is_some(), "slo": slo.to_string(), "max_rate_per_s": found, "probes": probes});
+        let document = json!({
+            "ok": whole,
+            "slo": slo.to_string(),
+            "max_rate_per_s": found,
+            "broken_off": broken_off,
+            "probes": probes,
+        });
         print(&format!("{document:#}\n"))?;
-    } else if let (Some(found), Some(best)) = (found, best) {
-        print(&format!("\n{}\nhighest rate that meets {slo}: {found} a second\n", best.report))?;
     } else {
-        print(&format!("\nno rate meets {slo}\n"))?;
+        if let Some(best) = best {
+            print(&format!("\n{}", best.report))?;
+        }
+        print(&format!("\n{}\n", outcome(slo, found, broken_off.as_deref())))?;
     }
-    Ok(if found.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let exit = if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    Ok(best.map_or(exit, |best| written(args, &best.report, exit)))
+}
+
+fn outcome(slo: &Slo, found: Option<f64>, broken_off: Option<&str>) -> String {
+    match (found, broken_off) {
+        (Some(found), None) => format!("highest rate that meets {slo}: {found} a second"),
+        (None, None) => format!("no rate meets {slo}"),
+        (Some(found), Some(why)) => {
+            format!("search broken off ({why}): highest rate so far that meets {slo}: {found} a second")
+        }
+        (None, Some(why)) => format!("search broken off ({why}): no rate so far meets {slo}"),
+    }
 }

@@ -3,6 +3,7 @@
 mod args;
 mod checks;
 mod find;
+mod headers;
 mod prepare;
 mod screen;
 
@@ -16,7 +17,7 @@ pub(super) use self::args::Args;
 use self::prepare::{Prepared, Unprepared};
 use self::screen::Screen;
 use super::serve::signalled;
-use super::{BAD_INPUT, VERSION, print, without_result};
+use super::{BAD_INPUT, VERSION, complain, print, without_result};
 use crate::replay::table::{count, duration};
 use crate::replay::{self, Report, hlog};
 use crate::telemetry::log;
@@ -71,12 +72,20 @@ fn measure(prepared: &Prepared) -> Result<Report, replay::DriveError> {
 
 /// Prints and writes what was measured; the exit code says whether the goals were met and the content was right.
 fn conclude(args: &Args, report: &Report) -> anyhow::Result<ExitCode> {
-    if let Err(fault) = write_files(args, report) {
-        return without_result(args.json, &fault, ExitCode::FAILURE);
-    }
     let text = if args.json { format!("{:#}\n", report.json()) } else { report.to_string() };
     print(&text)?;
-    Ok(verdict(report))
+    Ok(written(args, report, verdict(report)))
+}
+
+/// Writes the files, after the result was printed: a disk that is full costs the file and the exit code, no more.
+fn written(args: &Args, report: &Report, exit: ExitCode) -> ExitCode {
+    match write_files(args, report) {
+        Ok(()) => exit,
+        Err(fault) => {
+            complain(&fault);
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn verdict(report: &Report) -> ExitCode {
@@ -96,6 +105,9 @@ fn write_files(args: &Args, report: &Report) -> Result<(), String> {
 
 /// Logs of earlier loads instead of a load.
 fn merge(args: &Args) -> anyhow::Result<ExitCode> {
+    if let Some(fault) = [&args.hdr, &args.report].into_iter().flatten().find_map(|path| prepare::writable(path).err()) {
+        return without_result(args.json, &format!("{fault:#}"), ExitCode::from(BAD_INPUT));
+    }
     let mut report = match hlog::read(&args.from_hdr) {
         Ok(report) => report,
         Err(fault) => return without_result(args.json, &fault.to_string(), ExitCode::from(BAD_INPUT)),
@@ -107,13 +119,10 @@ fn merge(args: &Args) -> anyhow::Result<ExitCode> {
     if args.json {
         return conclude(args, &report);
     }
-    if let Err(fault) = write_files(args, &report) {
-        return without_result(false, &fault, ExitCode::FAILURE);
-    }
     let answers = count(report.latency.len());
     let span = duration(report.elapsed);
     print(&format!("{answers} answers in {span}\n\n{}{}", report.times_table(), report.goals()))?;
-    Ok(verdict(&report))
+    Ok(written(args, &report, verdict(&report)))
 }
 
 /// The first signal ends the load, with a report of what was; the second one the program.

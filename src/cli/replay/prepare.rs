@@ -1,6 +1,7 @@
 //! From flags to a load: reads the corpus, logs the users in.
 
 use std::collections::BTreeSet;
+use std::fs::OpenOptions;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -10,16 +11,21 @@ use anyhow::{Context, anyhow};
 use http::{HeaderMap, Uri};
 
 use super::args::Args;
+use super::headers;
 use super::screen::Screen;
+use crate::net::tls;
 use crate::replay::login::{Desk, Person};
 use crate::replay::requests::{Requests, Settings};
 use crate::replay::table::count;
-use crate::replay::{Arrivals, Corpus, Expect, Load, Pace, Trace, Users};
+use crate::replay::{self, Arrivals, Corpus, Expect, Load, Pace, Trace, Users};
 
 /// A load that can begin.
 pub(super) struct Prepared {
     pub(super) load: Load,
     pub(super) requests: Arc<Requests>,
+    /// What the requests are made from.
+    pub(super) entries: Corpus,
+    settings: Settings,
     /// Where the corpus is.
     pub(super) corpus: String,
     /// Who was logged in.
@@ -45,27 +51,70 @@ pub(super) fn prepare(args: &Args) -> Result<Prepared, Unprepared> {
     let (Some(target), Some(path)) = (&args.target, &args.corpus) else {
         return Err(Unprepared::Input(anyhow!("--target and --corpus are needed")));
     };
+    let target = check(args, target).map_err(Unprepared::Input)?;
+    let headers = headers::parse(&args.headers).map_err(Unprepared::Input)?;
     let corpus = Corpus::load(path).map_err(|fault| Unprepared::Input(fault.into()))?;
     let (corpus, pace) = paced(args, corpus).map_err(Unprepared::Input)?;
     let load = load(args, pace).map_err(Unprepared::Input)?;
-    let mut headers = HeaderMap::new();
-    for (name, value) in &args.headers {
-        headers.append(name, value.clone());
-    }
+    tls::client_config(load.ca.as_deref())
+        .map_err(|fault| Unprepared::Input(anyhow!("--ca: {fault}")))?;
     let users = usize::try_from(args.users).unwrap_or(usize::MAX);
-    let users = Users::numbered(USER, users).with_strangers(STRANGER, args.unknown_users);
+    let run = run_number().map_err(Unprepared::Input)?;
+    let users = Users::numbered(USER, users).with_strangers(&stranger(run), args.unknown_users);
     let people = if args.users > 0 { people(&users, &corpus) } else { Vec::new() };
     if !people.is_empty() {
-        log_in(target, &headers, load.ca.as_deref(), people.clone()).map_err(Unprepared::Target)?;
+        log_in(&target, &headers, load.ca.as_deref(), people.clone()).map_err(Unprepared::Target)?;
     }
-    let trace = Trace::of(run_number().map_err(Unprepared::Input)?);
-    let settings = Settings { target: target.clone(), headers, users, trace, in_turn: args.recorded };
+    let settings = Settings { target, headers, users, trace: Trace::of(run), in_turn: args.recorded };
     Ok(Prepared {
         load,
-        requests: Requests::new(corpus, &settings),
+        requests: Requests::new(corpus.clone(), &settings),
+        entries: corpus,
+        settings,
         corpus: path.display().to_string(),
         people,
     })
+}
+
+impl Prepared {
+    /// The same load at another pace, with requests and strangers that no other load had.
+    pub(super) fn probe(&self, load: Load) -> anyhow::Result<Self> {
+        let run = run_number()?;
+        let users = self.settings.users.clone().with_other_strangers(&stranger(run));
+        let settings = Settings { users, trace: Trace::of(run), ..self.settings.clone() };
+        Ok(Self {
+            load,
+            requests: Requests::new(self.entries.clone(), &settings),
+            entries: self.entries.clone(),
+            settings,
+            corpus: self.corpus.clone(),
+            people: Vec::new(),
+        })
+    }
+}
+
+/// What people of this run are called whom nobody logged in.
+fn stranger(run: u64) -> String {
+    format!("{STRANGER}{run:016x}-")
+}
+
+/// Addresses that can be used, and files that can be written.
+fn check(args: &Args, target: &str) -> anyhow::Result<Uri> {
+    // Not shown: there may be credentials in it.
+    let target: Uri = target.parse().map_err(|_| anyhow!("--target: not a URL"))?;
+    replay::check_target(&target).context("--target")?;
+    args.checks.check().context("--verify")?;
+    for path in [&args.hdr, &args.report].into_iter().flatten() {
+        writable(path)?;
+    }
+    Ok(target)
+}
+
+/// Makes the file if there is none, so that a load does not end without a place for its results. What is in it stays
+/// until then.
+pub(super) fn writable(path: &Path) -> anyhow::Result<()> {
+    let opened = OpenOptions::new().append(true).create(true).open(path);
+    opened.map(drop).with_context(|| path.display().to_string())
 }
 
 fn paced(args: &Args, corpus: Corpus) -> anyhow::Result<(Corpus, Pace)> {

@@ -44,12 +44,9 @@ impl Dial {
         ca: Option<&[u8]>,
         timeout: Duration,
     ) -> Result<Self, DriveError> {
-        let refused = || DriveError::Target(target.clone());
-        let secure = match target.scheme_str() {
-            Some("http") => false,
-            Some("https") => true,
-            _ => return Err(refused()),
-        };
+        super::check_target(target)?;
+        let refused = || DriveError::Target("with a host that is a name or an address");
+        let secure = target.scheme_str() == Some("https");
         let host = target.host().ok_or_else(refused)?.trim_matches(['[', ']']);
         let port = target.port_u16().unwrap_or(if secure { 443 } else { 80 });
         let found =

@@ -108,9 +108,9 @@ pub struct Live<'a> {
 /// Why a load cannot begin.
 #[derive(Debug, thiserror::Error)]
 pub enum DriveError {
-    /// Neither `http://host[:port]/path` nor the same with https.
-    #[error("{0}: the target must be http://host:port/path or https://host:port/path")]
-    Target(Uri),
+    /// Neither `http://host[:port]/path` nor the same with https. Not shown: it may hold credentials.
+    #[error("the target must be http://host:port/path or https://host:port/path, {0}")]
+    Target(&'static str),
     /// A rate that is none, no connection, or a pace without its duration.
     #[error("{0}")]
     Settings(&'static str),
@@ -150,6 +150,26 @@ pub fn drive(
     Ok(report)
 }
 
+/// An error unless it is an address that a load can go to, as far as can be told without a connection.
+pub fn check_target(target: &Uri) -> Result<(), DriveError> {
+    let authority = target.authority().map_or("", |authority| authority.as_str());
+    match target.scheme_str() {
+        Some("http" | "https") if authority.contains('@') => {
+            Err(DriveError::Target("without a user and password: those go into a header"))
+        }
+        Some("http" | "https") if target.host().is_some_and(|host| !host.is_empty()) => Ok(()),
+        Some("http" | "https") => Err(DriveError::Target("with a host")),
+        Some(_) => Err(DriveError::Target("not of another scheme")),
+        None => Err(DriveError::Target("with its scheme")),
+    }
+}
+
+/// Without the query, which may hold a key.
+fn shown(target: &Uri) -> String {
+    let authority = target.authority().map_or("", |authority| authority.as_str());
+    format!("{}://{authority}{}", target.scheme_str().unwrap_or_default(), target.path())
+}
+
 fn schedule(load: &Load) -> Result<Schedule, DriveError> {
     if load.connections == 0 {
         return Err(DriveError::Settings("a load needs at least one connection"));
@@ -174,7 +194,7 @@ fn describe(load: &Load, requests: &Requests, threads: usize) -> Description {
         _ => "",
     };
     Description {
-        target: target.to_string(),
+        target: shown(target),
         corpus: String::new(),
         entries: requests.corpus().entries().len(),
         pace: format!("{}{arrivals}", load.pace.describe()),

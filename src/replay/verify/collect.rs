@@ -61,7 +61,7 @@ pub(super) struct Outcome {
 }
 
 /// One SSP.
-struct Ssp {
+pub(super) struct Ssp {
     address: String,
     /// The number of the first request that has not been looked at.
     next: u64,
@@ -273,7 +273,7 @@ fn expected(of_all: Option<Expect>, sent: &Sent, body: &[u8]) -> Expect {
     if expect == Expect::Token && sent.stranger && !brings() { Expect::Any } else { expect }
 }
 
-fn address(address: &Uri) -> Result<Ssp, VerifyError> {
+pub(super) fn address(address: &Uri) -> Result<Ssp, VerifyError> {
     let authority = address.authority().filter(|authority| !authority.as_str().contains('@'));
     match (address.scheme_str(), authority) {
         (Some("http"), Some(authority)) => {

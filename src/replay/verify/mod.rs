@@ -146,6 +146,11 @@ pub struct Sent {
     pub stranger: bool,
 }
 
+/// An error unless it is the address of a sandbox SSP, as far as can be told without asking.
+pub fn check_address(ssp: &Uri) -> Result<(), VerifyError> {
+    collect::address(ssp).map(drop)
+}
+
 impl Verifier {
     /// Asks every SSP where it stands, and begins to collect. Blocks; not for a runtime's thread.
     pub fn start(settings: Settings, origin: Arc<dyn Origin>) -> Result<Self, VerifyError> {
