@@ -26,6 +26,7 @@ impl Report {
             .iter()
             .map(|one| json!({"goal": one.goal, "measured": one.measured, "met": one.met}))
             .collect();
+        let counted = |number: u64| (!self.uncounted).then_some(number);
         json!({
             "ok": self.passed(),
             "load": {
@@ -43,11 +44,14 @@ impl Report {
             },
             "started_unix_ms": self.started.0,
             "elapsed_s": self.elapsed.as_secs_f64(),
+            "window_s": self.span().as_secs_f64(),
+            "stopped_after_s": self.stopped_after.map(|after| after.as_secs_f64()),
             "requests": {
                 "due": self.due,
                 "sent": self.sent,
                 "answered": self.latency.len(),
-                "failed": self.failed(),
+                "failed": counted(self.failed()),
+                "unanswered": counted(self.unanswered()),
             },
             "statuses": statuses,
             "faults": faults,
@@ -55,6 +59,10 @@ impl Report {
             "rate_per_s": self.rate(),
             "good_per_s": self.goodput(),
             "latency_ms": times(&self.latency),
+            "latency_of_all_ms": TOLD
+                .iter()
+                .map(|(name, percentile)| ((*name).to_owned(), json!(self.latency_of_all(*percentile).map(millis))))
+                .collect::<Map<String, Value>>(),
             "service_ms": times(&self.service),
             "wait_ms": times(&self.wait),
             "lateness_ms": times(&self.lateness),
@@ -62,6 +70,7 @@ impl Report {
                 "cpu_us_per_request": self.cpu_per_request().map(|cpu| cpu.as_secs_f64() * 1e6),
                 "busy": self.busy(),
                 "warning": self.warning(),
+                "connections_missing": self.missing,
             },
             "seconds": self.seconds.iter().map(Second::json).collect::<Vec<Value>>(),
             "slo": slo,
@@ -122,13 +131,15 @@ mod tests {
         report.slo = vec![met(true)];
         let document = report.json();
         assert_eq!(document["ok"], true);
-        assert_eq!(document["requests"], json!({"due": 12, "sent": 11, "answered": 10, "failed": 2}));
+        assert_eq!(document["requests"], json!({"due": 12, "sent": 11, "answered": 10, "failed": 2, "unanswered": 2}));
         assert_eq!(document["faults"], json!({"timeout": 1, "unsent": 1}));
         assert_eq!((&document["statuses"]["204"], &document["good_per_s"]), (&json!(10), &json!(5.0)));
         let p99 = document["latency_ms"]["p99.99"].as_f64().unwrap();
         assert!((1.99..2.01).contains(&p99), "{p99}");
         assert_eq!((&document["lateness_ms"], &document["seconds"][0]["due"]), (&Value::Null, &json!(12)));
         assert_eq!(document["slo"], json!([{"goal": "p99<5ms", "measured": "2 ms", "met": true}]));
+        assert_eq!(document["latency_of_all_ms"]["p99"], Value::Null, "one in six has no answer");
+        assert!(document["latency_of_all_ms"]["p50"].is_number());
         assert_eq!(document["content"], Value::Null);
         // Checks that saw nothing have not passed.
         report.content = Some(Content::default());

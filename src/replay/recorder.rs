@@ -103,6 +103,16 @@ pub struct Report {
     pub bytes: u64,
     /// From the first moment to the last answer.
     pub elapsed: Duration,
+    /// The time in which requests were due or went out, without the wait for the last answers: rates are by it. Zero
+    /// when it is not known, then they are by `elapsed`.
+    pub window: Duration,
+    /// The load was stopped after so long, before its end.
+    pub stopped_after: Option<Duration>,
+    /// Only answers and their latencies are known, as from a log of another tool: not how many requests there were, nor
+    /// how many failed.
+    pub uncounted: bool,
+    /// Not all connections could be opened at the start: how many, and why.
+    pub missing: Option<String>,
     /// CPU time of the driver's own threads.
     pub cpu: Duration,
     /// The same, second by second.
@@ -128,6 +138,10 @@ impl Default for Report {
             lateness: histogram(),
             bytes: 0,
             elapsed: Duration::ZERO,
+            window: Duration::ZERO,
+            stopped_after: None,
+            uncounted: false,
+            missing: None,
             cpu: Duration::ZERO,
             seconds: Vec::new(),
             slo: Vec::new(),
@@ -144,6 +158,10 @@ impl Report {
         self.bytes += other.bytes;
         self.cpu += other.cpu;
         self.elapsed = self.elapsed.max(other.elapsed);
+        self.window = self.window.max(other.window);
+        self.uncounted |= other.uncounted;
+        self.stopped_after = self.stopped_after.max(other.stopped_after);
+        self.missing = self.missing.take().or_else(|| other.missing.clone());
         other.by_status.iter().for_each(|(status, n)| *self.by_status.entry(*status).or_default() += n);
         other.errors.iter().for_each(|(fault, n)| *self.errors.entry(*fault).or_default() += n);
         for (mine, theirs) in [
@@ -175,15 +193,21 @@ impl Report {
         self.unanswered() + self.by_status.range(BAD..).map(|(_, number)| number).sum::<u64>()
     }
 
-    /// The share of all requests that failed; `None` without requests.
+    /// The share of all requests that were answered; `None` without requests, and when those are not counted.
+    pub fn answered_share(&self) -> Option<f64> {
+        let all = self.latency.len() + self.unanswered();
+        (all > 0 && !self.uncounted).then(|| ratio(self.latency.len(), all))
+    }
+
+    /// The share of all requests that failed; `None` without requests, and when those are not counted.
     pub fn error_share(&self) -> Option<f64> {
         let all = self.latency.len() + self.unanswered();
-        (all > 0).then(|| ratio(self.failed(), all))
+        (all > 0 && !self.uncounted).then(|| ratio(self.failed(), all))
     }
 
     /// The latency of `percentile` of 100 requests, each without an answer being later than any time (`None`).
     pub fn latency_of_all(&self, percentile: f64) -> Option<Duration> {
-        let answered = ratio(self.latency.len(), self.latency.len() + self.unanswered());
+        let answered = self.answered_share()?;
         let within = percentile / 100.0 / answered;
         // A hair of room: 100 % of answered requests must not become 100.00000000000001 %.
         (within <= 1.0 + 1e-12).then(|| at(&self.latency, 100.0 * within.min(1.0)))
@@ -221,20 +245,28 @@ impl Report {
         })
     }
 
-    /// All goals were met, and the content checks, if there were any, found nothing.
+    /// The load ran to its end, all goals were met, and the content checks, if there were any, found nothing.
     pub fn passed(&self) -> bool {
+        if self.stopped_after.is_some() {
+            return false;
+        }
         let right = self.content.as_ref().is_none_or(Content::passed);
         right && self.slo.iter().all(|goal| goal.met)
     }
 
     /// Requests sent per second.
     pub fn rate(&self) -> f64 {
-        per_second(self.sent, self.elapsed)
+        per_second(self.sent, self.span())
     }
 
     /// Answers below status 400 per second.
     pub fn goodput(&self) -> f64 {
-        per_second(self.by_status.range(..BAD).map(|(_, number)| number).sum(), self.elapsed)
+        per_second(self.by_status.range(..BAD).map(|(_, number)| number).sum(), self.span())
+    }
+
+    /// The time that rates are by.
+    pub fn span(&self) -> Duration {
+        if self.window.is_zero() { self.elapsed } else { self.window }
     }
 }
 
@@ -286,6 +318,15 @@ mod tests {
         );
         assert_eq!((one.seconds[0].answered, one.seconds[1].failed), (2, 1));
         assert!((one.rate() - 1.5).abs() < 1e-9 && (one.goodput() - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_wait_for_the_last_answers_lowers_no_rate() {
+        let (window, elapsed) = (Duration::from_secs(2), Duration::from_secs(7));
+        let late = Report { window, elapsed, ..report(10, 5, 0) };
+        assert!((late.rate() - 5.0).abs() < 1e-9 && (late.goodput() - 5.0).abs() < 1e-9);
+        assert!(late.passed());
+        assert!(!Report { stopped_after: Some(window), ..late }.passed(), "only a part of what was asked for");
     }
 
     #[test]

@@ -12,7 +12,8 @@ use super::table::{count, duration};
 /// The grammar, for `--help` and error messages.
 pub const GRAMMAR: &str = "GOAL[,GOAL]…; a GOAL is WHAT OP VALUE:
   WHAT   p50, p99, p99.9 …  latency of so many of 100 requests; one without an answer is later than any time
-         mean, max          latency of the answers
+         mean               latency of the answers
+         max                latency of all requests: missed when one has no answer
          errors             requests without an answer, or with one of status 400 and above
          rate               answers below status 400 per second
   OP     < <= > >=
@@ -191,6 +192,9 @@ impl Goal {
 
     /// The figure, and how to say it; none when there is nothing to measure.
     fn measure(&self, report: &Report) -> (Option<f64>, String) {
+        if report.uncounted && self.what != What::Mean {
+            return (None, "not known: nobody counted what failed".to_owned());
+        }
         let time = |time: Option<Duration>| match time {
             Some(time) => (Some(time.as_secs_f64()), duration(time)),
             None => (None, "no answer".to_owned()),
@@ -261,6 +265,15 @@ mod tests {
         assert_eq!(met("errors<1%,errors<=1,errors<1,rate>=50", &some), [true, true, false, true]);
         let nothing = Report::default();
         assert_eq!(met("p50<1s,errors<1%,rate>=0,mean<1s", &nothing), [false, false, true, false]);
+    }
+
+    #[test]
+    fn what_was_not_counted_meets_no_goal() {
+        let report = Report { uncounted: true, ..report(0) };
+        assert_eq!(
+            met("p50<1h,max<1h,errors<1,errors<1%,rate>=0,mean<2ms".replace("1h", "3600s").as_str(), &report),
+            [false, false, false, false, false, true]
+        );
     }
 
     #[test]

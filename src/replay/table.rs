@@ -92,10 +92,11 @@ impl fmt::Display for Report {
             "{} requests due, {} sent in {}: {:.0} a second, {:.0} a second answered well",
             count(self.due),
             count(self.sent),
-            duration(self.elapsed),
+            duration(self.span()),
             self.rate(),
             self.goodput(),
         )?;
+        f.write_str(&self.remarks())?;
         writeln!(f, "\n{}\n{}", self.answers_table(), self.times_table())?;
         if let Some(cpu) = self.cpu_per_request() {
             let busy = 100.0 * self.busy();
@@ -113,6 +114,21 @@ impl fmt::Display for Report {
 }
 
 impl Report {
+    /// What to know about the whole, a line each.
+    pub fn remarks(&self) -> String {
+        let drain = self.elapsed.saturating_sub(self.span());
+        [
+            self.stopped_after.map(|after| format!("stopped after {}, before its end", duration(after))),
+            (drain >= Duration::from_millis(100)).then(|| format!("the last answers took {} more", duration(drain))),
+            self.missing.as_ref().map(|missing| format!("warning: {missing}")),
+            self.uncounted.then(|| "how many requests failed is not known: only answers were logged".to_owned()),
+        ]
+        .into_iter()
+        .flatten()
+        .map(|line| line + "\n")
+        .collect()
+    }
+
     fn answers_table(&self) -> Table {
         let mut answers = Table::new(["answer", "requests"]);
         for (status, number) in &self.by_status {
@@ -134,15 +150,23 @@ impl Report {
     /// The latencies; what was not measured, as in a log, is left out.
     pub fn times_table(&self) -> Table {
         let mut times = Table::new(["", "p50", "p90", "p99", "p99.9", "p99.99", "max"]);
+        const PERCENTILES: [f64; 6] = [50.0, 90.0, 99.0, 99.9, 99.99, 100.0];
+        let share = self.answered_share().filter(|share| *share < 1.0);
+        if !self.latency.is_empty() && share.is_some() {
+            let of_all = PERCENTILES.map(|p| self.latency_of_all(p).map_or_else(|| "–".to_owned(), duration));
+            times.row(std::iter::once("latency of all requests".to_owned()).chain(of_all));
+        }
+        // 99.996 % must not read as all of them.
+        let of = share.map_or_else(String::new, |share| format!(", answered {:.2} %", (1e4 * share).floor() / 1e2));
         for (name, histogram) in [
-            ("latency, from when it was due", &self.latency),
-            ("latency, from when it was sent", &self.service),
-            ("wait for a connection", &self.wait),
-            ("generator's own lateness", &self.lateness),
+            (format!("latency, from when it was due{of}"), &self.latency),
+            (format!("latency, from when it was sent{of}"), &self.service),
+            ("wait for a connection".to_owned(), &self.wait),
+            ("generator's own lateness".to_owned(), &self.lateness),
         ] {
             if !histogram.is_empty() {
-                let percentiles = [50.0, 90.0, 99.0, 99.9, 99.99, 100.0].map(|p| duration(at(histogram, p)));
-                times.row(std::iter::once(name.to_owned()).chain(percentiles));
+                let percentiles = PERCENTILES.map(|p| duration(at(histogram, p)));
+                times.row(std::iter::once(name).chain(percentiles));
             }
         }
         times
@@ -196,5 +220,8 @@ c
         assert!(text.contains("goal p50<5ms: met, 1.00 ms\ngoal errors<1: MISSED, 3\n"), "{text}");
         assert!(text.contains("busy 100 %\nwarning: the generator"), "{text}");
         assert!(!text.contains("wait for"), "{text}");
+        let row = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
+        assert!(row("latency of all requests").ends_with('–'), "{text}");
+        assert!(row("latency, from when it was due, answered 99.70 %").ends_with("1.00 ms"), "{text}");
     }
 }

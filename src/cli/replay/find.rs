@@ -84,7 +84,7 @@ impl Probe {
             if self.met { "met".to_owned() } else { format!("MISSED ({})", self.missed().join(", ")) };
         let mut line =
             format!("{} a second: p99 {p99}, failed {}: {verdict}\n", self.rate, count(self.report.failed()));
-        if let Some(warning) = self.report.warning() {
+        for warning in self.report.warning().into_iter().chain(self.report.missing.clone()) {
             line.push_str("  warning: ");
             line.push_str(&warning);
             line.push('\n');

@@ -121,7 +121,7 @@ fn merge(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let answers = count(report.latency.len());
     let span = duration(report.elapsed);
-    print(&format!("{answers} answers in {span}\n\n{}{}", report.times_table(), report.goals()))?;
+    print(&format!("{answers} answers in {span}\n{}\n{}{}", report.remarks(), report.times_table(), report.goals()))?;
     Ok(written(args, &report, verdict(&report)))
 }
 
@@ -133,6 +133,7 @@ fn stop_on_signal(stop: Arc<AtomicBool>) -> anyhow::Result<()> {
     let wait = move || {
         runtime.block_on(signalled());
         stop.store(true, Ordering::Relaxed);
+        complain("stopping: waiting for the answers to what was sent; once more to end at once");
         runtime.block_on(signalled());
         std::process::exit(INTERRUPTED);
     };

@@ -9,18 +9,21 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::dial::{Dial, Protocol};
-use super::lane::Beginning;
+use super::lane::{Beginning, Ending};
 use super::tally::Tally;
 use super::worker::{self, Ready, Worker};
 use super::{DriveError, Load};
+use crate::replay::pace::Pace;
 use crate::replay::requests::Requests;
 use crate::replay::schedule::Schedule;
 
 /// Threads with open connections.
 pub(super) struct Crew {
-    threads: Vec<JoinHandle<io::Result<()>>>,
+    threads: Vec<JoinHandle<io::Result<Ending>>>,
     starts: Vec<oneshot::Sender<Instant>>,
     tallies: Receiver<Tally>,
+    /// Not all connections are open: how many, and why.
+    pub(super) missing: Option<String>,
 }
 
 impl Crew {
@@ -36,7 +39,7 @@ impl Crew {
         let dial = tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(dial)?;
         let (tell_ready, ready) = channel();
         let (tell_tally, tallies) = channel();
-        let mut crew = Self { threads: Vec::with_capacity(size), starts: Vec::with_capacity(size), tallies };
+        let mut crew = Self { threads: Vec::with_capacity(size), starts: Vec::with_capacity(size), tallies, missing: None };
         for thread in 0..size {
             let (start, started) = oneshot::channel();
             let beginning = Beginning {
@@ -44,7 +47,7 @@ impl Crew {
                 tickets: Box::new(schedule.share(thread, size)),
                 due: Box::new(schedule.share(thread, size)),
                 warmup: load.warmup,
-                end: load.duration.map_or(Duration::MAX, |duration| load.warmup.saturating_add(duration)),
+                end: end(load),
                 timeout: load.timeout,
                 grace: load.grace,
                 answered: load.answered.clone(),
@@ -65,7 +68,8 @@ impl Crew {
             crew.starts.push(start);
         }
         drop(tell_ready);
-        reached(ready).map(|()| crew)
+        crew.missing = reached(ready, load.connections)?;
+        Ok(crew)
     }
 
     pub(super) fn size(&self) -> usize {
@@ -73,7 +77,7 @@ impl Crew {
     }
 
     /// Runs the load from `start` to its end, with a call for each tally.
-    pub(super) fn begin(self, start: Instant, mut take: impl FnMut(Tally)) -> Result<(), DriveError> {
+    pub(super) fn begin(self, start: Instant, mut take: impl FnMut(Tally)) -> Result<Ending, DriveError> {
         for tell in self.starts {
             if tell.send(start).is_err() {
                 tracing::debug!("replay: a thread has failed before the start");
@@ -82,19 +86,65 @@ impl Crew {
         while let Ok(tally) = self.tallies.recv() {
             take(tally);
         }
+        let mut last = Ending::default();
         for thread in self.threads {
-            thread.join().map_err(|_| io::Error::other("it panicked"))??;
+            let ending = thread.join().map_err(|_| io::Error::other("it panicked"))??;
+            last.stopped = last.stopped.into_iter().chain(ending.stopped).min();
+            last.last_sent = last.last_sent.max(ending.last_sent);
         }
-        Ok(())
+        Ok(last)
     }
 }
 
-/// Waits until every thread has tried; an error when nobody has a connection.
-fn reached(ready: Receiver<Ready>) -> Result<(), DriveError> {
+/// Nothing is due after this, since the start.
+fn end(load: &Load) -> Duration {
+    let recorded = match &load.pace {
+        Pace::Recorded(times) => times.last().copied(),
+        _ => None,
+    };
+    let counted = load.duration.into_iter().chain(recorded).min();
+    counted.map_or(Duration::MAX, |counted| load.warmup.saturating_add(counted))
+}
+
+/// Waits until every thread has tried. Says what is missing; an error when nobody has a connection.
+fn reached(ready: Receiver<Ready>, wanted: usize) -> Result<Option<String>, DriveError> {
     let (mut open, mut reason) = (0, None);
     for told in ready {
         open += told.open;
         reason = reason.or(told.reason);
     }
-    if open > 0 { Ok(()) } else { Err(DriveError::Unreachable(reason.unwrap_or_default())) }
+    let reason = reason.unwrap_or_default();
+    if open == 0 {
+        return Err(DriveError::Unreachable(reason));
+    }
+    Ok((open < wanted).then(|| format!("only {open} of {wanted} connections were open at the start: {reason}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_that_are_missing_are_told() {
+        let told = |all: &[(usize, Option<&str>)]| {
+            let (tell, ready) = channel();
+            all.iter()
+                .for_each(|(open, reason)| tell.send(Ready { open: *open, reason: reason.map(str::to_owned) }).unwrap());
+            drop(tell);
+            reached(ready, 4)
+        };
+        assert_eq!(told(&[(2, None), (2, None)]).unwrap(), None);
+        let missing = told(&[(2, None), (1, Some("no more files"))]).unwrap().unwrap();
+        assert_eq!(missing, "only 3 of 4 connections were open at the start: no more files");
+        assert!(matches!(told(&[(0, Some("gone")), (0, None)]), Err(DriveError::Unreachable(_))));
+    }
+
+    #[test]
+    fn a_recording_ends_with_its_last_request() {
+        let second = Duration::from_secs(1);
+        let recorded = Load { warmup: second, ..Load::new(Pace::Recorded([second * 2, second * 5].into())) };
+        assert_eq!(end(&recorded), second * 6);
+        assert_eq!(end(&Load { duration: Some(second * 3), ..recorded }), second * 4);
+        assert_eq!(end(&Load::new(Pace::Constant(1.0))), Duration::MAX);
+    }
 }

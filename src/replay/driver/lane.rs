@@ -64,6 +64,16 @@ pub(super) struct Lane {
     tally: Tally,
     tallies: Sender<Tally>,
     cpu: Duration,
+    ending: Ending,
+}
+
+/// How a lane's part of a load ended.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Ending {
+    /// Since the start, if requests were still to become due.
+    pub(super) stopped: Option<Duration>,
+    /// When the last counted request went out, since the start.
+    pub(super) last_sent: Duration,
 }
 
 /// A place for one request at a time: a connection, or a stream of one.
@@ -120,6 +130,7 @@ impl Shared {
             tally: Tally::new(0),
             tallies,
             cpu: Duration::ZERO,
+            ending: Ending::default(),
         };
         Self { lane: RefCell::new(lane), timer, over: Notify::new() }
     }
@@ -184,7 +195,7 @@ impl Shared {
         let mut lane = self.lane.borrow_mut();
         let now = lane.now();
         if stopped {
-            lane.end = lane.end.min(now);
+            lane.stop(now);
         }
         lane.give_up_late(now);
         lane.turn_over(now);
@@ -201,10 +212,11 @@ impl Shared {
     }
 
     /// Hands over the last second.
-    pub(super) fn conclude(&self) {
+    pub(super) fn conclude(&self) -> Ending {
         let mut lane = self.lane.borrow_mut();
         let next = lane.tally.index + 1;
         lane.hand_over(Duration::MAX, next);
+        lane.ending
     }
 
     fn settle(&self, lane: &mut Lane, now: Duration) {
@@ -223,6 +235,16 @@ impl Shared {
 impl Lane {
     fn now(&self) -> Duration {
         Clock::monotonic().saturating_duration_since(self.start)
+    }
+
+    /// Nothing further becomes due, and what waits does not go out any more.
+    fn stop(&mut self, now: Duration) {
+        self.grace = Duration::ZERO;
+        if now < self.end {
+            // Stopped in the wait for the last answers, a load is whole all the same.
+            self.ending.stopped = self.tickets.peek().filter(|ticket| ticket.due <= self.end).map(|_| now);
+            self.end = now;
+        }
     }
 
     /// When the next request is due; `None` before the beginning and after the last.
@@ -285,6 +307,7 @@ impl Lane {
         slot.pending = Some(Pending { number: ticket.number, times, counted: ticket.counted, late: false });
         self.pending += 1;
         if ticket.counted {
+            self.ending.last_sent = sent;
             self.tally.sent(times, prompt);
         }
         if let Some(link) = &mut slot.link {

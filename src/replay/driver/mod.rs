@@ -133,7 +133,8 @@ pub fn drive(
     watch: &mut dyn FnMut(&Live<'_>),
 ) -> Result<Report, DriveError> {
     let schedule = schedule(load)?;
-    let crew = Crew::gather(load, requests, &schedule)?;
+    let mut crew = Crew::gather(load, requests, &schedule)?;
+    let missing = crew.missing.take();
     let threads = crew.size();
     let mut collector = Collector::new(threads);
     let (started, start) = (Clock::System.now(), Clock::monotonic());
@@ -143,9 +144,16 @@ pub fn drive(
         }
     });
     let elapsed = Clock::monotonic().saturating_duration_since(start + load.warmup);
-    rest?;
+    let ending = rest?;
     let mut report = collector.finish();
     (report.elapsed, report.load) = (elapsed, describe(load, requests, threads));
+    // What has no end of its own ends by being stopped.
+    let bounded = load.duration.is_some() || load.requests.is_some() || matches!(load.pace, Pace::Recorded(_));
+    let since = |time: Duration| time.saturating_sub(load.warmup);
+    report.stopped_after = ending.stopped.filter(|_| bounded).map(since);
+    let meant = report.stopped_after.or(load.duration).unwrap_or_default();
+    report.window = meant.max(since(ending.last_sent)).min(elapsed.max(meant));
+    report.missing = missing;
     report.started = started.plus(i64::try_from(load.warmup.as_millis()).unwrap_or(i64::MAX));
     Ok(report)
 }

@@ -15,7 +15,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::dial::{Dial, Protocol};
 use super::http2::STREAMS;
-use super::lane::{Beginning, Shared};
+use super::lane::{Beginning, Ending, Shared};
 use super::timer::Timer;
 use super::{http1, http2};
 
@@ -42,12 +42,12 @@ pub(super) struct Ready {
 }
 
 /// Runs to the end of the load, or not at all when nobody says when to start.
-pub(super) fn run(worker: Worker) -> io::Result<()> {
+pub(super) fn run(worker: Worker) -> io::Result<Ending> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, drive(worker))
 }
 
-async fn drive(worker: Worker) -> io::Result<()> {
+async fn drive(worker: Worker) -> io::Result<Ending> {
     let slots = match worker.protocol {
         Protocol::Http1 => worker.connections,
         Protocol::Http2 => worker.connections * STREAMS,
@@ -61,15 +61,14 @@ async fn drive(worker: Worker) -> io::Result<()> {
     // Who waits for all to be ready sees the end of the channel; nobody to hear it says no start either.
     worker.ready.send(ready).unwrap_or_default();
     drop(worker.ready);
-    let Ok(start) = worker.start.await else { return Ok(()) };
+    let Ok(start) = worker.start.await else { return Ok(Ending::default()) };
     for connection in opened {
         tokio::task::spawn_local(connection.run);
     }
     tokio::task::spawn_local(tick(Rc::clone(&shared), worker.stop));
     shared.begin(start);
     pace(&shared).await;
-    shared.conclude();
-    Ok(())
+    Ok(shared.conclude())
 }
 
 /// A connection after the first attempt to open it.

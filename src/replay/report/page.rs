@@ -113,7 +113,10 @@ fn class(mood: Mood) -> &'static str {
 /// The few figures everybody asks for.
 fn tiles(report: &Report) -> String {
     let time = |percentile| {
-        if report.latency.is_empty() { "–".to_owned() } else { duration(at(&report.latency, percentile)) }
+        if report.uncounted && !report.latency.is_empty() {
+            return duration(at(&report.latency, percentile));
+        }
+        report.latency_of_all(percentile).map_or_else(|| "–".to_owned(), duration)
     };
     let failed = report.error_share().map_or_else(|| "–".to_owned(), percent);
     let figures = [

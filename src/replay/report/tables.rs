@@ -52,12 +52,13 @@ pub(super) fn percentiles(report: &Report) -> String {
             if histogram.is_empty() { "–".to_owned() } else { duration(at(histogram, percentile)) }
         };
         let figures = [&report.latency, &report.service, &report.lateness].map(figure);
-        std::iter::once(name.to_owned()).chain(figures).collect()
+        let of_all = report.latency_of_all(percentile).map_or_else(|| "–".to_owned(), duration);
+        [name.to_owned(), of_all].into_iter().chain(figures).collect()
     };
     let percentiles =
         [("p50", 50.0), ("p90", 90.0), ("p99", 99.0), ("p99.9", 99.9), ("p99.99", 99.99), ("slowest", 100.0)];
     let rows: Vec<Vec<String>> = percentiles.into_iter().map(row).collect();
-    let head = ["", "from when due", "from when sent", "generator late by"];
+    let head = ["", "all requests, from when due", "answers, from when due", "answers, from when sent", "generator late by"];
     table("Latency by percentile", &head, &rows, 1)
 }
 
@@ -138,7 +139,7 @@ pub(super) fn load(report: &Report) -> String {
         ("Time-out", seconds(load.timeout)),
         ("Requests due", count(report.due)),
         ("Requests sent", count(report.sent)),
-        ("Requests failed", count(report.failed())),
+        ("Requests failed", if report.uncounted { String::new() } else { count(report.failed()) }),
         ("Answered below 400, a second", rounded(report.goodput())),
         ("Bytes of answers", count(report.bytes)),
         ("CPU time of the generator", seconds(report.cpu)),

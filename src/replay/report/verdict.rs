@@ -46,6 +46,8 @@ fn word(report: &Report) -> (Mood, &'static str) {
         (true, false) => (Mood::Bad, "SLO missed"),
         (false, true) => (Mood::Bad, "wrong content"),
         (false, false) if report.latency.is_empty() => (Mood::Mixed, "no answer"),
+        (false, false) if report.stopped_after.is_some() => (Mood::Mixed, "stopped early"),
+        (false, false) if report.uncounted => (Mood::Mixed, "failures not known"),
         (false, false) if !report.slo.is_empty() => (Mood::Good, "SLO met"),
         (false, false) if report.failed() > 0 => (Mood::Mixed, "with failures"),
         (false, false) => (Mood::Good, "no failures"),
@@ -57,6 +59,7 @@ fn sentence(report: &Report) -> String {
         return "No request was sent.".to_owned();
     }
     let answered = match (report.latency.is_empty(), report.failed()) {
+        (false, 0) if report.uncounted => format!("99 % of the answers came within {}", p99(report)),
         (true, _) => "not one was answered".to_owned(),
         (false, 0) => format!("99 % were answered within {}", p99(report)),
         (false, _) => format!("99 % of the answers came within {}", p99(report)),
@@ -69,6 +72,9 @@ fn sentence(report: &Report) -> String {
 
 fn failures(report: &Report) -> String {
     let failed = report.failed();
+    if report.uncounted {
+        return "how many requests failed is not known".to_owned();
+    }
     if failed == 0 {
         return "no request failed".to_owned();
     }
@@ -105,15 +111,21 @@ fn offered(report: &Report) -> String {
             return format!("{} to {} requests a second", count(least), count(most));
         }
     }
-    let time = if report.load.duration.is_zero() { report.elapsed } else { report.load.duration };
+    let time = time(report);
     #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
     let due = report.due.max(report.sent) as f64;
     let rate = if time.is_zero() { 0.0 } else { due / time.as_secs_f64() };
     format!("{} requests a second", rounded(rate))
 }
 
+/// In which requests became due.
+fn time(report: &Report) -> std::time::Duration {
+    let meant = Some(report.load.duration).filter(|meant| !meant.is_zero());
+    report.stopped_after.or(meant).unwrap_or_else(|| report.span())
+}
+
 fn lasted(report: &Report) -> String {
-    let time = if report.load.duration.is_zero() { report.elapsed } else { report.load.duration };
+    let time = time(report);
     let seconds = time.as_secs_f64();
     if seconds >= 10.0 || (seconds.fract().abs() < 0.005 && seconds >= 1.0) {
         format!("{seconds:.0} s")
@@ -127,6 +139,18 @@ fn doubts(report: &Report) -> Vec<String> {
     let mut doubts = Vec::new();
     if let Some(warning) = report.warning() {
         doubts.push(capital(&warning) + ".");
+    }
+    if let Some(after) = report.stopped_after {
+        doubts.push(format!("The load was stopped after {}, before its end.", duration(after)));
+    }
+    if let Some(missing) = &report.missing {
+        doubts.push(capital(missing) + ".");
+    }
+    if let Some(share) = report.answered_share().filter(|share| *share < 1.0 && *share > 0.0) {
+        doubts.push(format!(
+            "Latencies in charts and in the columns by answers are of the {} of the requests that were answered.",
+            percent(share)
+        ));
     }
     let unsent = report.due.saturating_sub(report.sent);
     if unsent > 0 {
