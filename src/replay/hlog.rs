@@ -1,5 +1,6 @@
 //! HdrHistogram interval logs (format V2): one histogram of latencies a second, in microseconds, readable by every
-//! HdrHistogram tool; logs of several machines add up.
+//! HdrHistogram tool; logs of several machines add up. Comments, which those tools skip, hold what a histogram of answers
+//! cannot: how many requests there were and how many failed (`hlog_counts`).
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
@@ -7,9 +8,13 @@ use std::{fs, io};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hdrhistogram::serialization::interval_log::{IntervalLogIterator, IntervalLogWriterBuilder, LogEntry};
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::interval_log::{
+    IntervalLogHistogram, IntervalLogIterator, IntervalLogWriterBuilder, LogEntry,
+};
 use hdrhistogram::serialization::{Deserializer, V2DeflateSerializer};
 
+use super::hlog_counts::{self, Note};
 use super::recorder::Report;
 use super::second::Second;
 use crate::time::UnixMillis;
@@ -49,7 +54,9 @@ pub fn write(report: &Report) -> io::Result<Vec<u8>> {
         .with_max_value_divisor(1_000.0)
         .begin_log_with(&mut log, &mut serializer)?;
     let second = Duration::from_secs(1);
+    writer.write_comment(&hlog_counts::totals(report))?;
     for (start, interval) in (0..).map(|n| started + second * n).zip(&report.seconds) {
+        writer.write_comment(&hlog_counts::interval(interval))?;
         let written = writer.write_histogram(&interval.histogram(), start, second, None);
         written.map_err(|fault| io::Error::other(fault.to_string()))?;
     }
@@ -59,11 +66,16 @@ pub fn write(report: &Report) -> io::Result<Vec<u8>> {
 /// The sum of interval logs, second by second where they ran at the same time.
 pub fn read(paths: &[PathBuf]) -> Result<Report, LogError> {
     let mut sum = Report::default();
-    let mut intervals = Vec::new();
+    let (mut intervals, mut windows) = (Vec::new(), Vec::new());
     for path in paths {
         let bytes = fs::read(path).map_err(|source| LogError::Read { path: path.clone(), source })?;
-        intervals
-            .extend(intervals_of(&bytes).map_err(|reason| LogError::Format { path: path.clone(), reason })?);
+        let (found, totals) =
+            intervals_of(&bytes).map_err(|reason| LogError::Format { path: path.clone(), reason })?;
+        if let Some((start, ..)) = found.first().filter(|_| !totals.window.is_zero()) {
+            windows.push(*start + totals.window);
+        }
+        intervals.extend(found);
+        sum.merge(&totals);
     }
     let first = intervals.iter().map(|(start, ..)| *start).min().unwrap_or_default();
     for (start, length, second) in intervals {
@@ -78,8 +90,9 @@ pub fn read(paths: &[PathBuf]) -> Result<Report, LogError> {
             sum.seconds[place].merge(&second);
         }
     }
+    // From the beginning of the first to the end of the last.
+    sum.window = windows.iter().max().map_or(Duration::ZERO, |end| end.saturating_sub(first));
     sum.started = UnixMillis(i64::try_from(first.as_millis()).unwrap_or(0));
-    (sum.due, sum.sent) = (sum.latency.len(), sum.latency.len());
     Ok(sum)
 }
 
@@ -90,39 +103,64 @@ pub fn save(report: &Report, path: &Path) -> io::Result<()> {
 
 type Interval = (Duration, Duration, Second);
 
-fn intervals_of(log: &[u8]) -> Result<Vec<Interval>, String> {
-    let mut intervals = Vec::new();
-    let (mut base, mut deserializer) = (Duration::ZERO, Deserializer::new());
-    for entry in IntervalLogIterator::new(log) {
-        let entry = entry.map_err(|_| format!("line {} is not of an interval log", intervals.len() + 1))?;
-        match entry {
-            LogEntry::BaseTime(time) => base = time,
-            LogEntry::StartTime(_) => {}
-            LogEntry::Interval(interval) => {
-                let told = |what| format!("interval {}: {what}", intervals.len() + 1);
-                let bytes = STANDARD.decode(interval.encoded_histogram()).map_err(|_| told("not base64"))?;
-                let found = deserializer.deserialize(&mut bytes.as_slice());
-                let found: hdrhistogram::Histogram<u64> = found.map_err(|_| told("not a V2 histogram"))?;
-                // Other bounds than ours, as other tools choose them.
-                let mut ours = super::recorder::histogram();
-                ours.add(&found).map_err(|_| told("holds latencies beyond an hour"))?;
-                let mut second = Second { answered: ours.len(), ..Second::default() };
-                (second.due, second.sent) = (second.answered, second.answered);
-                second.set_latency(&ours);
-                intervals.push((base + interval.start_timestamp(), interval.duration(), second));
+/// The intervals of a log, and its totals without their latencies.
+fn intervals_of(log: &[u8]) -> Result<(Vec<Interval>, Report), String> {
+    let (mut intervals, mut totals, mut counts) = (Vec::new(), None, None);
+    let mut base = Duration::ZERO;
+    for (number, line) in (1..).zip(log.split_inclusive(|byte| *byte == b'\n')) {
+        let told = |what: &str| format!("line {number}: {what}");
+        match hlog_counts::note(line) {
+            Ok(None) => {}
+            Ok(Some(Note::Totals(found))) => totals = Some(*found),
+            Ok(Some(Note::Interval(found))) => counts = Some(found),
+            Err(reason) => return Err(told(reason)),
+        }
+        for entry in IntervalLogIterator::new(line) {
+            match entry.map_err(|_| told("is not of an interval log"))? {
+                LogEntry::BaseTime(time) => base = time,
+                LogEntry::StartTime(_) => {}
+                LogEntry::Interval(interval) => {
+                    let latencies = histogram_of(&interval).map_err(told)?;
+                    let answered = latencies.len();
+                    let mut second = Second { due: answered, sent: answered, ..Second::default() };
+                    second = Second { answered, ..counts.take().unwrap_or(second) };
+                    second.set_latency(&latencies);
+                    intervals.push((base + interval.start_timestamp(), interval.duration(), second));
+                }
             }
         }
     }
-    if intervals.is_empty() { Err("no interval in it".to_owned()) } else { Ok(intervals) }
+    if intervals.is_empty() {
+        return Err("no interval in it".to_owned());
+    }
+    let answered = intervals.iter().map(|(.., second)| second.answered).sum();
+    let totals = totals.unwrap_or_else(|| hlog_counts::unknown(answered));
+    if !totals.uncounted && totals.by_status.values().sum::<u64>() != answered {
+        return Err("its intervals do not add up to its totals; is it whole?".to_owned());
+    }
+    Ok((intervals, totals))
+}
+
+fn histogram_of(interval: &IntervalLogHistogram<'_>) -> Result<Histogram<u64>, &'static str> {
+    let bytes = STANDARD.decode(interval.encoded_histogram()).map_err(|_| "not base64")?;
+    let found = Deserializer::new().deserialize(&mut bytes.as_slice());
+    let found: Histogram<u64> = found.map_err(|_| "not a V2 histogram")?;
+    // Other bounds than ours, as other tools choose them.
+    let mut ours = super::recorder::histogram();
+    ours.add(&found).map_err(|_| "holds latencies beyond an hour")?;
+    Ok(ours)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::recorder::{at, histogram};
+    use super::super::recorder::{Fault, at, histogram};
     use super::*;
 
     fn report(started_ms: i64, latencies_ms: &[u64]) -> Report {
         let mut report = Report { started: UnixMillis(started_ms), ..Report::default() };
+        let answers = u64::try_from(latencies_ms.len()).unwrap() * 10;
+        (report.due, report.sent) = (answers, answers);
+        report.by_status.insert(204, answers);
         for latency in latencies_ms {
             let mut one = histogram();
             one.record_n(latency * 1_000, 10).unwrap();
@@ -160,6 +198,47 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_failed_stays_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut failed = report(1_700_000_000_000, &[1, 20]);
+        failed.by_status = [(204, 15), (503, 5)].into();
+        failed.errors = [(Fault::Timeout, 3), (Fault::Unsent, 2)].into();
+        (failed.due, failed.sent) = (25, 23);
+        (failed.seconds[1].due, failed.seconds[1].failed) = (15, 10);
+        failed.window = Duration::from_millis(1_500);
+        failed.stopped_after = Some(Duration::from_millis(1_400));
+        let path = saved(folder.path(), "a.hlog", &failed);
+        let read = read(std::slice::from_ref(&path)).unwrap();
+        assert_eq!((&read.by_status, &read.errors), (&failed.by_status, &failed.errors));
+        assert_eq!(
+            (read.due, read.sent, read.window, read.stopped_after),
+            (25, 23, failed.window, failed.stopped_after)
+        );
+        assert_eq!((read.seconds[1].due, read.seconds[1].failed, read.seconds[1].answered), (15, 10, 10));
+        assert!(!read.uncounted);
+        let slo: super::super::Slo = "errors<1%,p99<1s,rate>100".parse().unwrap();
+        assert_eq!(slo.judge(&read), slo.judge(&failed));
+        // What was cut off is no smaller load.
+        let text = fs::read_to_string(&path).unwrap();
+        let cut = text.trim_end().rsplit_once('\n').unwrap().0;
+        fs::write(&path, format!("{cut}\n")).unwrap();
+        assert!(super::read(&[path]).unwrap_err().to_string().contains("do not add up"));
+    }
+
+    #[test]
+    fn a_log_without_counts_meets_no_goal_about_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = saved(folder.path(), "a.hlog", &report(1_700_000_000_000, &[1, 20]));
+        let text = fs::read_to_string(&path).unwrap();
+        let other: Vec<&str> = text.lines().filter(|line| !line.starts_with("#[uid2gw")).collect();
+        fs::write(&path, other.join("\n") + "\n").unwrap();
+        let read = read(&[path]).unwrap();
+        assert_eq!((read.uncounted, read.latency.len(), read.due), (true, 20, 20));
+        let slo: super::super::Slo = "errors<=0,p50<10s,rate>=0".parse().unwrap();
+        assert!(slo.judge(&read).iter().all(|goal| !goal.met));
+    }
+
+    #[test]
     fn logs_of_two_machines_add_up() {
         let folder = tempfile::tempdir().unwrap();
         let one = saved(folder.path(), "a.hlog", &report(1_700_000_000_000, &[1, 1]));
@@ -177,7 +256,8 @@ mod tests {
         for (text, reason) in [
             ("", "no interval"),
             ("p50 3 ms\n", "line 1"),
-            ("1.0,1.0,1.0,!!!\n", "not base64"),
+            ("#a\n\"StartTimestamp\"\n1.0,1.0,1.0,!!!\n", "line 3: not base64"),
+            ("#[uid2gw total due=x]\n", "line 1: counts"),
             ("1.0,1.0,1.0,AAAA\n", "not a V2 histogram"),
         ] {
             let path = folder.path().join("x.hlog");

@@ -131,7 +131,10 @@ mod tests {
         report.slo = vec![met(true)];
         let document = report.json();
         assert_eq!(document["ok"], true);
-        assert_eq!(document["requests"], json!({"due": 12, "sent": 11, "answered": 10, "failed": 2, "unanswered": 2}));
+        assert_eq!(
+            document["requests"],
+            json!({"due": 12, "sent": 11, "answered": 10, "failed": 2, "unanswered": 2})
+        );
         assert_eq!(document["faults"], json!({"timeout": 1, "unsent": 1}));
         assert_eq!((&document["statuses"]["204"], &document["good_per_s"]), (&json!(10), &json!(5.0)));
         let p99 = document["latency_ms"]["p99.99"].as_f64().unwrap();

@@ -15,6 +15,7 @@
 pub mod corpus;
 pub mod driver;
 pub mod hlog;
+mod hlog_counts;
 pub mod login;
 pub mod numbers;
 pub mod pace;
@@ -38,7 +39,7 @@ mod schedule;
 mod template;
 
 pub use self::corpus::{Corpus, CorpusError, Entry, Expect};
-pub use self::driver::{check_target, DriveError, Live, Load, drive};
+pub use self::driver::{DriveError, Live, Load, check_target, drive};
 pub use self::pace::{Arrivals, Pace};
 pub use self::recorder::{Description, Fault, Report};
 pub use self::requests::Requests;

@@ -326,7 +326,10 @@ mod tests {
         let late = Report { window, elapsed, ..report(10, 5, 0) };
         assert!((late.rate() - 5.0).abs() < 1e-9 && (late.goodput() - 5.0).abs() < 1e-9);
         assert!(late.passed());
-        assert!(!Report { stopped_after: Some(window), ..late }.passed(), "only a part of what was asked for");
+        assert!(
+            !Report { stopped_after: Some(window), ..late }.passed(),
+            "only a part of what was asked for"
+        );
     }
 
     #[test]

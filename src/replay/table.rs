@@ -119,9 +119,11 @@ impl Report {
         let drain = self.elapsed.saturating_sub(self.span());
         [
             self.stopped_after.map(|after| format!("stopped after {}, before its end", duration(after))),
-            (drain >= Duration::from_millis(100)).then(|| format!("the last answers took {} more", duration(drain))),
+            (drain >= Duration::from_millis(100))
+                .then(|| format!("the last answers took {} more", duration(drain))),
             self.missing.as_ref().map(|missing| format!("warning: {missing}")),
-            self.uncounted.then(|| "how many requests failed is not known: only answers were logged".to_owned()),
+            self.uncounted
+                .then(|| "how many requests failed is not known: only answers were logged".to_owned()),
         ]
         .into_iter()
         .flatten()
@@ -157,7 +159,8 @@ impl Report {
             times.row(std::iter::once("latency of all requests".to_owned()).chain(of_all));
         }
         // 99.996 % must not read as all of them.
-        let of = share.map_or_else(String::new, |share| format!(", answered {:.2} %", (1e4 * share).floor() / 1e2));
+        let of = share
+            .map_or_else(String::new, |share| format!(", answered {:.2} %", (1e4 * share).floor() / 1e2));
         for (name, histogram) in [
             (format!("latency, from when it was due{of}"), &self.latency),
             (format!("latency, from when it was sent{of}"), &self.service),

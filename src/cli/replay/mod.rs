@@ -105,7 +105,9 @@ fn write_files(args: &Args, report: &Report) -> Result<(), String> {
 
 /// Logs of earlier loads instead of a load.
 fn merge(args: &Args) -> anyhow::Result<ExitCode> {
-    if let Some(fault) = [&args.hdr, &args.report].into_iter().flatten().find_map(|path| prepare::writable(path).err()) {
+    if let Some(fault) =
+        [&args.hdr, &args.report].into_iter().flatten().find_map(|path| prepare::writable(path).err())
+    {
         return without_result(args.json, &format!("{fault:#}"), ExitCode::from(BAD_INPUT));
     }
     let mut report = match hlog::read(&args.from_hdr) {
@@ -121,7 +123,12 @@ fn merge(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let answers = count(report.latency.len());
     let span = duration(report.elapsed);
-    print(&format!("{answers} answers in {span}\n{}\n{}{}", report.remarks(), report.times_table(), report.goals()))?;
+    print(&format!(
+        "{answers} answers in {span}\n{}\n{}{}",
+        report.remarks(),
+        report.times_table(),
+        report.goals()
+    ))?;
     Ok(written(args, &report, verdict(&report)))
 }
 

@@ -56,8 +56,7 @@ pub(super) fn prepare(args: &Args) -> Result<Prepared, Unprepared> {
     let corpus = Corpus::load(path).map_err(|fault| Unprepared::Input(fault.into()))?;
     let (corpus, pace) = paced(args, corpus).map_err(Unprepared::Input)?;
     let load = load(args, pace).map_err(Unprepared::Input)?;
-    tls::client_config(load.ca.as_deref())
-        .map_err(|fault| Unprepared::Input(anyhow!("--ca: {fault}")))?;
+    tls::client_config(load.ca.as_deref()).map_err(|fault| Unprepared::Input(anyhow!("--ca: {fault}")))?;
     let users = usize::try_from(args.users).unwrap_or(usize::MAX);
     let run = run_number().map_err(Unprepared::Input)?;
     let users = Users::numbered(USER, users).with_strangers(&stranger(run), args.unknown_users);

@@ -39,7 +39,12 @@ impl Crew {
         let dial = tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(dial)?;
         let (tell_ready, ready) = channel();
         let (tell_tally, tallies) = channel();
-        let mut crew = Self { threads: Vec::with_capacity(size), starts: Vec::with_capacity(size), tallies, missing: None };
+        let mut crew = Self {
+            threads: Vec::with_capacity(size),
+            starts: Vec::with_capacity(size),
+            tallies,
+            missing: None,
+        };
         for thread in 0..size {
             let (start, started) = oneshot::channel();
             let beginning = Beginning {
@@ -117,7 +122,8 @@ fn reached(ready: Receiver<Ready>, wanted: usize) -> Result<Option<String>, Driv
     if open == 0 {
         return Err(DriveError::Unreachable(reason));
     }
-    Ok((open < wanted).then(|| format!("only {open} of {wanted} connections were open at the start: {reason}")))
+    Ok((open < wanted)
+        .then(|| format!("only {open} of {wanted} connections were open at the start: {reason}")))
 }
 
 #[cfg(test)]
@@ -128,8 +134,9 @@ mod tests {
     fn connections_that_are_missing_are_told() {
         let told = |all: &[(usize, Option<&str>)]| {
             let (tell, ready) = channel();
-            all.iter()
-                .for_each(|(open, reason)| tell.send(Ready { open: *open, reason: reason.map(str::to_owned) }).unwrap());
+            all.iter().for_each(|(open, reason)| {
+                tell.send(Ready { open: *open, reason: reason.map(str::to_owned) }).unwrap()
+            });
             drop(tell);
             reached(ready, 4)
         };

@@ -148,7 +148,8 @@ pub fn drive(
     let mut report = collector.finish();
     (report.elapsed, report.load) = (elapsed, describe(load, requests, threads));
     // What has no end of its own ends by being stopped.
-    let bounded = load.duration.is_some() || load.requests.is_some() || matches!(load.pace, Pace::Recorded(_));
+    let bounded =
+        load.duration.is_some() || load.requests.is_some() || matches!(load.pace, Pace::Recorded(_));
     let since = |time: Duration| time.saturating_sub(load.warmup);
     report.stopped_after = ending.stopped.filter(|_| bounded).map(since);
     let meant = report.stopped_after.or(load.duration).unwrap_or_default();

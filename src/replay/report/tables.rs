@@ -58,7 +58,13 @@ pub(super) fn percentiles(report: &Report) -> String {
     let percentiles =
         [("p50", 50.0), ("p90", 90.0), ("p99", 99.0), ("p99.9", 99.9), ("p99.99", 99.99), ("slowest", 100.0)];
     let rows: Vec<Vec<String>> = percentiles.into_iter().map(row).collect();
-    let head = ["", "all requests, from when due", "answers, from when due", "answers, from when sent", "generator late by"];
+    let head = [
+        "",
+        "all requests, from when due",
+        "answers, from when due",
+        "answers, from when sent",
+        "generator late by",
+    ];
     table("Latency by percentile", &head, &rows, 1)
 }
 
