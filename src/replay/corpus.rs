@@ -15,7 +15,7 @@ use super::envelope;
 /// One request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Entry {
-    /// File name, with the line for NDJSON: `web.json`, `mixed.ndjson:3`.
+    /// Path within the corpus, with the line for NDJSON: `web.json`, `app/mixed.ndjson:3`.
     pub name: String,
     /// The body as it stands in the file.
     pub body: Bytes,
@@ -84,7 +84,7 @@ impl Corpus {
     /// a folder and its subfolders in order of their names, or one such file.
     pub fn load(path: &Path) -> Result<Self, CorpusError> {
         let mut entries = Vec::new();
-        collect(path, &mut entries)?;
+        collect(path, path, &mut entries)?;
         Self::of(entries).ok_or_else(|| CorpusError::Empty(path.to_owned()))
     }
 
@@ -119,15 +119,22 @@ impl Corpus {
     }
 }
 
-fn collect(path: &Path, entries: &mut Vec<Entry>) -> Result<(), CorpusError> {
+fn collect(root: &Path, path: &Path, entries: &mut Vec<Entry>) -> Result<(), CorpusError> {
     let unread = |source| CorpusError::Read { path: path.to_owned(), source };
     if path.is_dir() {
+        // A link to a folder above, which would never end.
+        let folder = fs::canonicalize(path).map_err(unread)?;
+        let above = path.parent().filter(|_| path != root).map(fs::canonicalize);
+        if above.is_some_and(|above| above.is_ok_and(|above| above.starts_with(&folder))) {
+            return Ok(());
+        }
         let items: io::Result<Vec<fs::DirEntry>> = fs::read_dir(path).and_then(Iterator::collect);
         let mut paths: Vec<PathBuf> = items.map_err(unread)?.into_iter().map(|item| item.path()).collect();
         paths.sort_unstable();
-        return paths.iter().try_for_each(|path| collect(path, entries));
+        return paths.iter().try_for_each(|path| collect(root, path, entries));
     }
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let within = path.strip_prefix(root).ok().filter(|within| !within.as_os_str().is_empty());
+    let name = within.unwrap_or(Path::new(path.file_name().unwrap_or_default())).to_string_lossy();
     if is(&name, "json") || is(&name, "ndjson") {
         entries.extend(parsed(&name, &fs::read(path).map_err(unread)?.into())?);
     }
@@ -174,9 +181,10 @@ mod tests {
         write("a.ndjson", "{\"id\":2}\n\n  \n{\"id\":3}");
         write("b/x.json", "{}");
         write("notes.txt", "{}");
+        std::os::unix::fs::symlink(folder.path(), folder.path().join("b/loop")).unwrap();
         write("empty.json", " \n");
         let corpus = Corpus::load(folder.path()).unwrap();
-        assert_eq!(names(&corpus), ["a.ndjson:1", "a.ndjson:4", "x.json", "c.json"]);
+        assert_eq!(names(&corpus), ["a.ndjson:1", "a.ndjson:4", "b/x.json", "c.json"]);
         assert_eq!(corpus.entries()[0].body, "{\"id\":2}");
         assert_eq!(corpus.entries()[3].body, "{ \"id\" : 1 }\n");
         assert_eq!(names(&Corpus::load(&folder.path().join("b/x.json")).unwrap()), ["x.json"]);

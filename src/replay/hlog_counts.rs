@@ -5,6 +5,7 @@
 //! #[uid2gw interval due=50 sent=50 failed=3]            before the interval it is about
 //! ```
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use super::recorder::{Fault, Report};
@@ -29,7 +30,7 @@ pub(super) fn totals(report: &Report) -> String {
     }
     let mut text = format!("{TOTAL} due={} sent={}", report.due, report.sent);
     let mut add = |name: &str, number: u128| {
-        text.push_str(&format!(" {name}={number}"));
+        write!(text, " {name}={number}").expect("a String takes all text");
     };
     add("window_us", report.window.as_micros());
     if let Some(after) = report.stopped_after {

@@ -323,7 +323,7 @@ mod tests {
     #[test]
     fn the_wait_for_the_last_answers_lowers_no_rate() {
         let (window, elapsed) = (Duration::from_secs(2), Duration::from_secs(7));
-        let late = Report { window, elapsed, ..report(10, 5, 0) };
+        let late = Report { elapsed, window, ..report(10, 5, 0) };
         assert!((late.rate() - 5.0).abs() < 1e-9 && (late.goodput() - 5.0).abs() < 1e-9);
         assert!(late.passed());
         assert!(

@@ -41,8 +41,8 @@ struct Prepared {
     headers: HeaderMap,
     /// The entry brings a `traceparent` of its own.
     traced: bool,
-    /// The entry or the headers of all name a user.
-    named: bool,
+    /// Whom the entry or the headers of all name, as text and within JSON.
+    named: Option<(String, String)>,
 }
 
 /// How the parts of a load come together.
@@ -91,8 +91,8 @@ impl Requests {
 
     /// The user of the `number`-th request, if any.
     pub fn user(&self, number: u64) -> Option<Cow<'_, str>> {
-        match &self.entry(number).user {
-            Some(user) => Some(Cow::Borrowed(user)),
+        match &self.prepared[self.mix.pick(number)].named {
+            Some((user, _)) => Some(Cow::Borrowed(user)),
             None => self.users.name(number),
         }
     }
@@ -117,7 +117,7 @@ impl Requests {
     pub(super) fn write(&self, number: u64, out: &mut Vec<u8>) {
         let index = self.mix.pick(number);
         let prepared = &self.prepared[index];
-        let user = if prepared.named { None } else { self.users.name(number) };
+        let user = if prepared.named.is_some() { None } else { self.users.name(number) };
         out.extend_from_slice(&prepared.head);
         if !prepared.traced {
             out.extend_from_slice(b"traceparent: ");
@@ -152,7 +152,7 @@ impl Requests {
         if !prepared.traced {
             headers.insert(TRACEPARENT, self.trace.header(number));
         }
-        let user = if prepared.named { None } else { self.users.name(number) };
+        let user = if prepared.named.is_some() { None } else { self.users.name(number) };
         if let Some(user) = user.and_then(|user| HeaderValue::from_str(&user).ok()) {
             headers.insert(USER, user);
         }
@@ -175,7 +175,10 @@ impl Requests {
     }
 
     fn filled<R>(&self, number: u64, now_ms: &str, write: impl FnOnce(&Fill<'_>) -> R) -> R {
-        let user = self.user(number).unwrap_or_default();
+        let user = match &self.prepared[self.mix.pick(number)].named {
+            Some((_, user)) => Cow::Borrowed(user.as_str()),
+            None => self.users.name(number).unwrap_or_default(),
+        };
         write(&Fill { id: &self.trace.id(number), user: &user, now_ms })
     }
 }
@@ -205,10 +208,21 @@ impl Prepared {
             template: Template::new(entry.body.clone()),
             head,
             traced: headers.contains_key(TRACEPARENT),
-            named: headers.contains_key(USER),
+            named: headers.get(USER).map(|user| {
+                let user = String::from_utf8_lossy(user.as_bytes()).into_owned();
+                let within = within_json(&user);
+                (user, within)
+            }),
             headers,
         }
     }
+}
+
+/// As it stands between the quotes of a JSON string.
+fn within_json(text: &str) -> String {
+    let quoted = serde_json::Value::from(text).to_string();
+    let inner = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    inner.unwrap_or_default().to_owned()
 }
 
 fn end_head(length: usize, out: &mut Vec<u8>) {
@@ -302,6 +316,19 @@ mod tests {
         }
         assert!(sent.ends_with("x-publisher-user-id: theirs\r\ncontent-length: 6\r\n\r\ntheirs"), "{sent}");
         assert_eq!(sent.lines().count(), 9, "{sent}");
+    }
+
+    #[test]
+    fn header_and_marker_name_the_same_user() {
+        let quoted = Entry { user: Some("a\"b\\c".to_owned()), ..entry("{\"u\":\"{{user}}\"}") };
+        let requests = Requests::new(Corpus::of(vec![quoted]).unwrap(), &settings());
+        let body: serde_json::Value = serde_json::from_slice(&requests.body(0)).unwrap();
+        assert_eq!(body["u"], "a\"b\\c");
+        let mut settings = settings();
+        settings.headers.insert(USER, HeaderValue::from_static("x"));
+        let requests = Requests::new(Corpus::of(vec![entry("{{user}}")]).unwrap(), &settings);
+        assert!(text(&requests, 0).contains("\r\nx-publisher-user-id: x\r\n"));
+        assert_eq!((requests.body(0), requests.user(0).as_deref()), ("x".into(), Some("x")));
     }
 
     #[tokio::test]

@@ -151,8 +151,8 @@ impl Report {
 
     /// The latencies; what was not measured, as in a log, is left out.
     pub fn times_table(&self) -> Table {
-        let mut times = Table::new(["", "p50", "p90", "p99", "p99.9", "p99.99", "max"]);
         const PERCENTILES: [f64; 6] = [50.0, 90.0, 99.0, 99.9, 99.99, 100.0];
+        let mut times = Table::new(["", "p50", "p90", "p99", "p99.9", "p99.99", "max"]);
         let share = self.answered_share().filter(|share| *share < 1.0);
         if !self.latency.is_empty() && share.is_some() {
             let of_all = PERCENTILES.map(|p| self.latency_of_all(p).map_or_else(|| "–".to_owned(), duration));

@@ -134,9 +134,9 @@ mod tests {
     fn connections_that_are_missing_are_told() {
         let told = |all: &[(usize, Option<&str>)]| {
             let (tell, ready) = channel();
-            all.iter().for_each(|(open, reason)| {
-                tell.send(Ready { open: *open, reason: reason.map(str::to_owned) }).unwrap()
-            });
+            for (open, reason) in all {
+                tell.send(Ready { open: *open, reason: reason.map(str::to_owned) }).unwrap();
+            }
             drop(tell);
             reached(ready, 4)
         };
