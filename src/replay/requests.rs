@@ -104,7 +104,7 @@ impl Requests {
 
     /// Whether the `number`-th request names somebody whom nobody logged in.
     pub(super) fn is_for_stranger(&self, number: u64) -> bool {
-        let own = self.prepared[self.mix.pick(number)].named;
+        let own = self.prepared[self.mix.pick(number)].named.is_some();
         !own && self.users.known(number).is_none() && self.users.name(number).is_some()
     }
 
