@@ -152,7 +152,13 @@ impl Collector {
     /// Fetches what an SSP has received by now, and no more: others may use it without end.
     fn rest(&mut self, ssp: usize, ended: Instant) {
         match self.newest(ssp) {
-            Ok(newest) => self.ssps[ssp].last = newest,
+            Ok(newest) => {
+                let ssp = &mut self.ssps[ssp];
+                if newest < ssp.next {
+                    ssp.next = 0; // it was reset since it was asked last
+                }
+                ssp.last = newest;
+            }
             Err(fault) => return self.content.received[ssp].fault = Some(fault),
         }
         while self.ssps[ssp].next < self.ssps[ssp].last {
