@@ -100,27 +100,26 @@ fn everywhere(
     while let Some(at) = out.get(from..).and_then(|rest| finder.find(rest)).map(|at| from + at) {
         let end = at + form.len();
         from = end;
-        let masked = if is_inside(&places.strings, at, end) {
-            pseudonyms.of(form)
-        } else if is_whole(&places.numbers, at, end) {
-            pseudonyms.of_number(form)
+        let (range, masked) = if around(&places.strings, at, end).is_some() {
+            (at..end, pseudonyms.of(form))
+        } else if let Some(number) = around(&places.numbers, at, end) {
+            // All of it: in some digits of a number the sign or the first digit cannot be told.
+            let raw =
+                out.get(number.range()).and_then(|raw| std::str::from_utf8(raw).ok()).unwrap_or_default();
+            (number.range(), pseudonyms.of_number(raw))
         } else {
             continue; // across the border of a string: another text that looks like it
         };
-        if let Some(place) = out.get_mut(at..end).filter(|place| place.len() == masked.len()) {
+        if let Some(place) = out.get_mut(range).filter(|place| place.len() == masked.len()) {
             place.copy_from_slice(masked.as_bytes());
         }
     }
 }
 
-fn is_inside(strings: &[Span], start: usize, end: usize) -> bool {
-    let after = strings.partition_point(|span| span.start as usize <= start);
-    after.checked_sub(1).and_then(|at| strings.get(at)).is_some_and(|span| end <= span.end as usize)
-}
-
-fn is_whole(numbers: &[Span], start: usize, end: usize) -> bool {
-    let found = numbers.binary_search_by_key(&start, |span| span.start as usize);
-    found.ok().and_then(|at| numbers.get(at)).is_some_and(|span| span.end as usize == end)
+/// The one that holds all of it.
+fn around(spans: &[Span], start: usize, end: usize) -> Option<&Span> {
+    let after = spans.partition_point(|span| span.start as usize <= start);
+    after.checked_sub(1).and_then(|at| spans.get(at)).filter(|span| end <= span.end as usize)
 }
 
 /// Strings that hold one of them once their escapes or their per cent encoding are undone go as a whole.

@@ -112,7 +112,7 @@ fn an_id_that_was_masked_goes_wherever_else_it_stands() {
         }
     }
     let out = masked(&request(r#""user":{"id":"1234567890"},"ext":{"n":1234567890,"m":[12345678901]}"#), &[]);
-    assert!(!out.contains(":1234567890") && out.contains("12345678901"), "{out}");
+    assert!(!out.contains("1234567890"), "{out}");
 }
 
 /// The same id is the same pseudonym in every place, another key makes another.
