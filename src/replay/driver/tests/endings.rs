@@ -1,7 +1,7 @@
 //! Connections that end otherwise than with a whole answer.
 
 use std::io::Read as _;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, ServerConnection};
