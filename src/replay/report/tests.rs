@@ -205,18 +205,6 @@ fn every_tag_is_closed() {
     }
 }
 
-/// Pages to look at: `cargo test --lib replay::report -- --ignored`, in the folder for temporary files.
-#[test]
-#[ignore = "writes files for people to look at"]
-fn pages_to_look_at() {
-    let mut short = Report { load: load(5, 1), ..Report::default() };
-    second(&mut short, 5, 1, 3);
-    for (name, report) in [("good", good()), ("bad", bad()), ("empty", Report::default()), ("short", short)] {
-        std::fs::write(std::env::temp_dir().join(format!("replay-{name}.html")), html(&report, "0.1.0"))
-            .unwrap();
-    }
-}
-
 #[test]
 fn content_that_nobody_saw_is_neither_right_nor_wrong() {
     let mut report = good();
