@@ -186,6 +186,8 @@ fn record(tenant: &Tenant<'_>) -> Draft {
         environment: tenant.environment,
         dii: None,
         origin: Origin::Import,
+        provider: None,
+        said: uid2_gateway::privacy::Said::default(),
         created: now,
         keep_until: lives,
         state: State::Active(identity),

@@ -119,6 +119,8 @@ fn record() -> Draft {
         environment: TENANT.environment,
         dii: None,
         origin: Origin::Login,
+        provider: None,
+        said: uid2_gateway::privacy::Said::default(),
         created: now,
         keep_until: lives,
         state: State::Active(identity),

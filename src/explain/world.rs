@@ -17,6 +17,7 @@ use crate::identity::{self, Identities, Origin};
 use crate::net::{Transport, TransportError, tls};
 use crate::openrtb::Limits;
 use crate::operator::{self, OperatorClient, Operators};
+use crate::privacy::Said;
 use crate::secret::Secret;
 use crate::server;
 use crate::ssp;
@@ -130,6 +131,8 @@ impl World {
             environment: publisher.identity.environment(),
             dii: None,
             origin: Origin::Import,
+            provider: None,
+            said: Said::default(),
             created: now,
             keep_until: lives,
             state: State::Active(identity),

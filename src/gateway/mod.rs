@@ -57,7 +57,7 @@ pub use headers::bearer;
 pub use metrics::{Labels, Metrics, OutcomeLabel};
 pub use outcome::{Answer as OutcomeAnswer, Outcome, Reject, RejectKind};
 pub use reason::{Reason, ResultLabel, denial_label};
-pub use signals::{LoginPrivacy, regime};
+pub use signals::regime;
 pub use tap::{Recording, Sample, Tap};
 pub use vendors::{VendorFault, VendorSettings, Vendors};
 

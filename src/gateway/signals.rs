@@ -1,6 +1,4 @@
-//! Bid request, headers and login bodies → `privacy::Signals`. The one place that knows both vocabularies.
-
-use std::borrow::Cow;
+//! Bid request and headers → `privacy::Signals`. The one place that knows both vocabularies.
 
 use smallvec::SmallVec;
 
@@ -43,40 +41,5 @@ fn strictest(flags: [Option<bool>; 2]) -> Option<bool> {
         [Some(true), _] | [_, Some(true)] => Some(true),
         [Some(false), _] | [_, Some(false)] => Some(false),
         [None, None] => None,
-    }
-}
-
-/// Privacy settings as a login passes them (contract §2.3). All absent means: nothing said.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LoginPrivacy {
-    /// GDPR applies.
-    pub gdpr: Option<bool>,
-    /// TC string.
-    pub consent: Option<String>,
-    /// US Privacy string.
-    pub us_privacy: Option<String>,
-    /// GPP string.
-    pub gpp: Option<String>,
-    /// Applicable GPP sections.
-    pub gpp_sid: Option<Vec<i32>>,
-    /// Directed at children.
-    pub coppa: bool,
-    /// Global Privacy Control.
-    pub gpc: bool,
-}
-
-impl LoginPrivacy {
-    /// The same signals in the vocabulary of `privacy`.
-    pub fn signals(&self) -> Signals<'_> {
-        Signals {
-            coppa: self.coppa,
-            gdpr: self.gdpr,
-            tc_strings: [self.consent.as_deref().map(Cow::Borrowed), None],
-            us_privacy: [self.us_privacy.as_deref().map(Cow::Borrowed), None],
-            gpp: [self.gpp.as_deref().map(Cow::Borrowed), None],
-            gpp_sid: [self.gpp_sid.as_deref().unwrap_or_default(), &[]],
-            gpc: self.gpc,
-            ..Signals::default()
-        }
     }
 }

@@ -110,6 +110,7 @@ impl Inner {
     async fn status(&self, key: RecordKey) -> Result<Option<Status>, LoginError> {
         let Some(record) = self.store.read(key).await? else { return Ok(None) };
         let (phase, times) = match &record.state {
+            State::Alias(_) => return Ok(None),
             State::OptedOut => (Phase::OptedOut, None),
             State::LoggedOut => (Phase::LoggedOut, None),
             State::Active(_) if self.record_opted_out(key, &record) => (Phase::OptedOut, None),
@@ -150,7 +151,7 @@ impl Inner {
     /// What a record gives.
     fn hold(&self, key: RecordKey, record: Record) -> Held {
         let identity = match &record.state {
-            State::LoggedOut => return Held::Final(TokenAnswer::NotFound),
+            State::LoggedOut | State::Alias(_) => return Held::Final(TokenAnswer::NotFound),
             State::Active(identity) if !self.record_opted_out(key, &record) => identity,
             State::OptedOut | State::Active(_) => return Held::Final(TokenAnswer::OptedOut),
         };

@@ -186,6 +186,20 @@ impl Inner {
 
 /// The record that a stored draft has become.
 pub(super) fn record_of(draft: Draft, generation: u64, written: UnixMillis) -> Record {
-    let Draft { publisher, scope, environment, dii, origin, created, keep_until, state } = draft;
-    Record { generation, publisher, scope, environment, dii, origin, created, written, keep_until, state }
+    let Draft { publisher, scope, environment, dii, origin, provider, said, created, keep_until, state } =
+        draft;
+    Record {
+        generation,
+        publisher,
+        scope,
+        environment,
+        dii,
+        origin,
+        provider,
+        said,
+        created,
+        written,
+        keep_until,
+        state,
+    }
 }

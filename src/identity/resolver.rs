@@ -225,7 +225,7 @@ impl Inner {
     pub(super) fn record_phase(&self, record: &Record) -> Phase {
         match &record.state {
             State::Active(identity) => identity.times.phase(self.clock.now(), self.settings.expiry_margin_ms),
-            State::OptedOut | State::LoggedOut => Phase::Dead,
+            State::OptedOut | State::LoggedOut | State::Alias(_) => Phase::Dead,
         }
     }
 
@@ -246,6 +246,7 @@ impl Inner {
             State::OptedOut => self.denied(key, record, Denial::OptedOut),
             State::LoggedOut => self.denied(key, record, Denial::LoggedOut),
             State::Active(_) => self.keep(key, record, How::Fresh),
+            State::Alias(_) => self.nothing(key, record.generation, Absence::UnknownUser),
         }
     }
 

@@ -6,7 +6,7 @@ use super::cache::{Entry, What};
 use super::refresher::{DAY_MS, record_of};
 use super::{Denial, How, Identities, Inner, Origin, Publisher};
 use crate::operator::{Fault, Minted};
-use crate::privacy::Consent;
+use crate::privacy::{Consent, Said};
 use crate::store::{Draft, Expect, Record, RecordKey, State, StoreError, Written};
 use crate::time::UnixMillis;
 use crate::uid2::{DiiHash, Identity};
@@ -91,6 +91,7 @@ struct Claim {
 }
 
 /// What stands under a key.
+#[expect(clippy::large_enum_variant, reason = "lives for one call")]
 enum Stands {
     Record(Record),
     Nothing,
@@ -119,6 +120,8 @@ impl Inner {
             environment: publisher.environment(),
             dii: Some(dii),
             origin: claim.origin,
+            provider: None,
+            said: Said::default(),
             created: self.clock.now(),
             keep_until,
             state,
@@ -172,7 +175,9 @@ impl Inner {
                 self.take_in(key, &record);
                 Err(LoginError::Overtaken)
             }
-            State::LoggedOut | State::Active(_) => Ok(Before::Write(Expect::Generation(record.generation))),
+            State::LoggedOut | State::Active(_) | State::Alias(_) => {
+                Ok(Before::Write(Expect::Generation(record.generation)))
+            }
         }
     }
 
@@ -294,6 +299,8 @@ fn nobody(publisher: &Publisher, now: UnixMillis) -> Draft {
         environment: publisher.environment(),
         dii: None,
         origin: Origin::Login,
+        provider: None,
+        said: Said::default(),
         created: now,
         keep_until: now,
         state: State::LoggedOut,

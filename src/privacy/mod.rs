@@ -22,6 +22,7 @@ pub mod gpp;
 mod gvl;
 mod judge;
 mod policy;
+mod said;
 mod signals;
 pub mod tcf;
 #[cfg(test)]
@@ -34,4 +35,5 @@ pub use country::{Alpha3, alpha3};
 pub use gvl::{Declared, Gvl, GvlError, Purposes, TRADE_DESK};
 pub use judge::{judge, judge_by_row, judge_leg, judge_login, judge_stored};
 pub use policy::{Consent, OnDoubt, OnSignal, Policy, Reason, Rules, StripScope, StripWhat, Verdict};
+pub use said::Said;
 pub use signals::{Places, Regime, Signals};

@@ -1,7 +1,9 @@
 //! The body of a record as bytes. Numbers are little-endian, texts stand behind their length.
 //!
 //! ```text
-//! publisher text | dii: 0, or 1 and 32 bytes | origin 1 | created 8 | written 8 | state 1
+//! publisher text | dii: 0, or 1 and 32 bytes | origin 1 | created 8 | written 8 | provider text, empty for none | what was
+//! said of privacy | state 1
+//!   alias: record key 32
 //!   active: token packed | refresh token packed | response key packed | refresh_from 8 | identity_expires 8 | refresh_expires 8
 //! text   = length 2, bytes
 //! packed = form 1, length 2, bytes: as it is, or what its base64 stands for, where that gives back the same text
@@ -11,10 +13,12 @@ use base64::Engine;
 use base64::engine::general_purpose::{GeneralPurpose, STANDARD, URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
+use crate::privacy::Said;
 use crate::secret::Secret;
 use crate::time::UnixMillis;
 use crate::uid2::{AdvertisingToken, Identity, Times, TokenError};
 
+use super::codec_said as privacy;
 use super::key::RecordKey;
 use super::record::{Origin, Record, State};
 
@@ -25,6 +29,7 @@ const FORM_BASE64URL: u8 = 2;
 const STATE_ACTIVE: u8 = 1;
 const STATE_OPTED_OUT: u8 = 2;
 const STATE_LOGGED_OUT: u8 = 3;
+const STATE_ALIAS: u8 = 4;
 
 const ORIGIN_LOGIN: u8 = 1;
 const ORIGIN_IMPORT: u8 = 2;
@@ -66,6 +71,8 @@ pub(super) struct Body {
     pub(super) publisher: String,
     pub(super) dii: Option<RecordKey>,
     pub(super) origin: Origin,
+    pub(super) provider: Option<String>,
+    pub(super) said: Said,
     pub(super) created: UnixMillis,
     pub(super) written: UnixMillis,
     pub(super) state: State,
@@ -89,10 +96,16 @@ pub(super) fn encode(record: &Record) -> Result<Zeroizing<Vec<u8>>, CodecError> 
     });
     time(&mut out, record.created);
     time(&mut out, record.written);
+    text(&mut out, "provider", record.provider.as_deref().unwrap_or_default().as_bytes())?;
+    privacy::encode(&mut out, &record.said)?;
     match &record.state {
         State::Active(identity) => active(&mut out, identity)?,
         State::OptedOut => out.push(STATE_OPTED_OUT),
         State::LoggedOut => out.push(STATE_LOGGED_OUT),
+        State::Alias(user) => {
+            out.push(STATE_ALIAS);
+            out.extend_from_slice(user.as_bytes());
+        }
     }
     Ok(out)
 }
@@ -108,7 +121,7 @@ fn active(out: &mut Vec<u8>, identity: &Identity) -> Result<(), CodecError> {
     Ok(())
 }
 
-fn text(out: &mut Vec<u8>, field: &'static str, bytes: &[u8]) -> Result<(), CodecError> {
+pub(super) fn text(out: &mut Vec<u8>, field: &'static str, bytes: &[u8]) -> Result<(), CodecError> {
     let length = u16::try_from(bytes.len()).map_err(|_| CodecError::TooLong(field))?;
     out.extend_from_slice(&length.to_le_bytes());
     out.extend_from_slice(bytes);
@@ -155,10 +168,13 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Body, CodecError> {
         },
         created: from.time("created")?,
         written: from.time("written")?,
+        provider: Some(from.utf8("provider")?).filter(|id| !id.is_empty()),
+        said: privacy::decode(&mut from)?,
         state: match from.byte("state")? {
             STATE_ACTIVE => State::Active(from.identity()?),
             STATE_OPTED_OUT => State::OptedOut,
             STATE_LOGGED_OUT => State::LoggedOut,
+            STATE_ALIAS => State::Alias(RecordKey::from_bytes(from.array("alias")?)),
             value => return Err(CodecError::Unknown { field: "state", value }),
         },
     };
@@ -197,7 +213,7 @@ impl<'a> Cursor<'a> {
         self.take(field, usize::from(length))
     }
 
-    fn utf8(&mut self, field: &'static str) -> Result<String, CodecError> {
+    pub(super) fn utf8(&mut self, field: &'static str) -> Result<String, CodecError> {
         let bytes = self.text(field)?;
         std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| CodecError::Text(field))
     }
@@ -238,6 +254,7 @@ mod tests {
         assert_eq!(body.publisher, record.publisher);
         assert_eq!(body.dii, record.dii);
         assert_eq!(body.origin, record.origin);
+        assert_eq!((&body.provider, &body.said), (&record.provider, &record.said));
         assert_eq!((body.created, body.written), (record.created, record.written));
         assert_eq!(body.state, record.state);
     }
@@ -245,7 +262,8 @@ mod tests {
     #[test]
     fn every_state_and_origin_comes_back() {
         let active = samples::record(1);
-        for state in [active.state.clone(), State::OptedOut, State::LoggedOut] {
+        for state in [active.state.clone(), State::OptedOut, State::LoggedOut, State::Alias(samples::key(9))]
+        {
             for origin in [Origin::Login, Origin::Import, Origin::IdToken] {
                 round_trip(&Record { state: state.clone(), origin, dii: None, ..active.clone() });
             }

@@ -12,6 +12,7 @@
 //! the disk. No operation needs a particular runtime, and none blocks the thread that awaits it.
 
 mod codec;
+mod codec_said;
 mod disk;
 mod error;
 #[cfg(test)]

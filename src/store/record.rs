@@ -1,5 +1,6 @@
 //! What the store keeps of one user, and what a writer hands in and gets back.
 
+use crate::privacy::Said;
 use crate::time::UnixMillis;
 use crate::uid2::{Environment, Identity, Scope};
 
@@ -14,6 +15,8 @@ pub enum State {
     OptedOut,
     /// The user logged out; stays a while so that a late answer loses.
     LoggedOut,
+    /// The identity of this e-mail address or phone number stands under the key of this user.
+    Alias(RecordKey),
 }
 
 /// How the identity came to be.
@@ -42,6 +45,10 @@ pub struct Record {
     pub dii: Option<RecordKey>,
     /// How it came to be.
     pub origin: Origin,
+    /// The identity provider on whose word it was made, by its id in the configuration.
+    pub provider: Option<String>,
+    /// What was said of the user's privacy at login.
+    pub said: Said,
     /// When the identity was first made.
     pub created: UnixMillis,
     /// When this generation was written.
@@ -72,6 +79,10 @@ pub struct Draft {
     pub dii: Option<RecordKey>,
     /// How it came to be.
     pub origin: Origin,
+    /// The identity provider on whose word it was made, by its id in the configuration.
+    pub provider: Option<String>,
+    /// What was said of the user's privacy at login.
+    pub said: Said,
     /// When the identity was first made.
     pub created: UnixMillis,
     /// From here on the record reads as absent; a time that has passed drops the record.
@@ -82,16 +93,42 @@ pub struct Draft {
 
 impl Draft {
     pub(super) fn into_record(self, generation: u64, written: UnixMillis) -> Record {
-        let Self { publisher, scope, environment, dii, origin, created, keep_until, state } = self;
-        Record { generation, publisher, scope, environment, dii, origin, created, written, keep_until, state }
+        let Self { publisher, scope, environment, dii, origin, provider, said, created, keep_until, state } =
+            self;
+        Record {
+            generation,
+            publisher,
+            scope,
+            environment,
+            dii,
+            origin,
+            provider,
+            said,
+            created,
+            written,
+            keep_until,
+            state,
+        }
     }
 }
 
 /// The draft that would write a record again; change what is to change.
 impl From<Record> for Draft {
     fn from(record: Record) -> Self {
-        let Record { publisher, scope, environment, dii, origin, created, keep_until, state, .. } = record;
-        Self { publisher, scope, environment, dii, origin, created, keep_until, state }
+        let Record {
+            publisher,
+            scope,
+            environment,
+            dii,
+            origin,
+            provider,
+            said,
+            created,
+            keep_until,
+            state,
+            ..
+        } = record;
+        Self { publisher, scope, environment, dii, origin, provider, said, created, keep_until, state }
     }
 }
 

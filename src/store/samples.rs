@@ -1,5 +1,6 @@
 //! Records as tests of this floor use them.
 
+use crate::privacy::Said;
 use crate::secret::Secret;
 use crate::time::UnixMillis;
 use crate::uid2::{AdvertisingToken, Environment, Identity, Scope, Times};
@@ -37,6 +38,8 @@ pub(super) fn draft() -> Draft {
         environment: Environment::Local,
         dii: Some(key(200)),
         origin: Origin::Login,
+        provider: Some(String::from("sign-in")),
+        said: Said { gdpr: Some(false), gpp_sid: Some(vec![7]), ..Said::default() },
         created: UnixMillis(1_000),
         keep_until: KEEP_UNTIL,
         state: State::Active(identity),

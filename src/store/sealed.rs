@@ -16,7 +16,7 @@ use super::key::{RecordKey, environment_byte};
 use super::record::{Record, Standing};
 use super::seal::{KeyRing, OVERHEAD};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const HEADER: usize = 19;
 const DOMAIN: &[u8; 14] = b"uid2gw/record/";
 
@@ -96,6 +96,8 @@ pub(super) fn open(ring: &KeyRing, key: &RecordKey, bytes: &[u8]) -> Result<Reco
         environment: header.environment,
         dii: body.dii,
         origin: body.origin,
+        provider: body.provider,
+        said: body.said,
         created: body.created,
         written: body.written,
         keep_until: header.keep_until,
@@ -155,7 +157,7 @@ mod tests {
             bytes[at] = to;
             open(&ring(), &samples::key(1), &bytes)
         };
-        assert_eq!(changed(0, 2), Err(StoreError::Record(CodecError::Version(2))));
+        assert_eq!(changed(0, 1), Err(StoreError::Record(CodecError::Version(1))));
         let refused = Err(StoreError::Sealed(OpenError::Refused));
         assert_eq!(changed(1, 1), refused, "scope");
         assert_eq!(changed(2, b'P'), refused, "environment");

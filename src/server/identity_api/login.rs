@@ -7,10 +7,10 @@ use serde::Deserialize;
 
 use super::user_id::UserId;
 use super::{Answer, Fault, consent};
-use crate::gateway::{LoginPrivacy, Publisher};
+use crate::gateway::Publisher;
 use crate::identity::{Login, LoginAnswer, Origin};
 use crate::net::body::{ReadError, read_capped};
-use crate::privacy::judge_login;
+use crate::privacy::{Said, judge_login};
 use crate::secret::Secret;
 use crate::server::connection::Room;
 use crate::uid2::{DiiError, DiiHash, DiiKind, Email, Phone, Scope};
@@ -43,6 +43,7 @@ struct Privacy {
     gpp_sid: Option<Vec<i32>>,
     coppa: Option<Flag>,
     gpc: Option<Flag>,
+    notice: Option<Flag>,
 }
 
 /// 0/1 as OpenRTB writes it, or a JSON boolean.
@@ -70,7 +71,7 @@ pub(super) async fn login(
     let body = read(room, request).await?;
     let user = UserId::from_body(&body.user_id)?;
     let dii = dii(&body)?;
-    let said = LoginPrivacy::from(&body.privacy);
+    let said = Said::from(&body.privacy);
     let tenant = &publisher.settings.identity;
     let identities = &room.gateway().shared().identities;
     let granted = match consent(room, publisher, &said, judge_login) {
@@ -176,7 +177,7 @@ impl Drop for Body {
     }
 }
 
-impl From<&Privacy> for LoginPrivacy {
+impl From<&Privacy> for Said {
     fn from(said: &Privacy) -> Self {
         Self {
             gdpr: said.gdpr.map(Flag::is_set),
@@ -186,6 +187,7 @@ impl From<&Privacy> for LoginPrivacy {
             gpp_sid: said.gpp_sid.clone(),
             coppa: said.coppa.is_some_and(Flag::is_set),
             gpc: said.gpc.is_some_and(Flag::is_set),
+            notice: said.notice.map(Flag::is_set),
         }
     }
 }

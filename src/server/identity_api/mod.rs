@@ -9,9 +9,9 @@ use hyper::body::Incoming;
 
 use super::connection::Room;
 use super::reply::{self, Reply};
-use crate::gateway::{LoginPrivacy, Peer, Publisher, bearer, denial_label, regime};
+use crate::gateway::{Peer, Publisher, bearer, denial_label, regime};
 use crate::identity::{Phase, Status, TokenAnswer};
-use crate::privacy::{self, Consent, Regime, Rules, Signals};
+use crate::privacy::{self, Consent, Regime, Rules, Said, Signals};
 use crate::time::UnixMillis;
 use crate::uid2::{AdvertisingToken, Identity, Scope};
 
@@ -107,7 +107,7 @@ async fn token(
 ) -> Result<Answer, Fault> {
     let min_ttl = min_ttl(query)?;
     // What the user consented to was asked at login; every auction asks for itself.
-    let consent = match consent(room, publisher, &LoginPrivacy::default(), privacy::judge_stored) {
+    let consent = match consent(room, publisher, &Said::default(), privacy::judge_stored) {
         Ok(consent) => consent,
         Err(reason) => return Ok(Answer::Denied(reason)),
     };
@@ -133,12 +133,7 @@ fn min_ttl(query: Option<&str>) -> Result<Option<std::time::Duration>, Fault> {
 }
 
 /// May this publisher ask for this user, as far as what was said at login tells?
-fn consent(
-    room: &Room,
-    publisher: &Publisher,
-    said: &LoginPrivacy,
-    judge: Judge,
-) -> Result<Consent, &'static str> {
+fn consent(room: &Room, publisher: &Publisher, said: &Said, judge: Judge) -> Result<Consent, &'static str> {
     let settings = &publisher.settings;
     let gvl = room.gateway().shared().vendors.current();
     let rules = Rules { policy: &settings.policy, gvl: &gvl };

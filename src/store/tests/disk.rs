@@ -164,7 +164,7 @@ async fn a_damaged_record_costs_only_itself() {
     };
     plant(3, stored);
     assert_eq!(store.read(key(3)).await, Err(StoreError::Sealed(OpenError::Refused)), "moved");
-    plant(4, vec![1, 0]);
+    plant(4, vec![2, 0]);
     assert_eq!(store.read(key(4)).await, Err(StoreError::Record(CodecError::Short("environment"))));
     let stale = store.write(key(4), Expect::Generation(1), draft()).await;
     assert_eq!(stale, Err(StoreError::Record(CodecError::Short("environment"))));
