@@ -44,7 +44,14 @@ impl<'a> Pseudonyms<'a> {
         let digits = raw.find(['e', 'E']).unwrap_or(raw.len());
         let (mantissa, exponent) = raw.split_at_checked(digits).unwrap_or((raw, ""));
         let masked: Vec<String> = mantissa.split('.').map(|part| self.of(part)).collect();
-        masked.join(".") + exponent
+        let masked = masked.join(".") + exponent;
+        let is_finite = |number: &str| number.parse().is_ok_and(f64::is_finite);
+        if is_finite(raw) && !is_finite(&masked) {
+            // Near the end of what a reader can hold, 9 may be too much where 1 was not.
+            let ones = mantissa.chars().map(|c| if c.is_ascii_digit() { '1' } else { c });
+            return ones.collect::<String>() + exponent;
+        }
+        masked
     }
 
     /// What chance has for a text: without an end, and the same each time.
@@ -255,6 +262,11 @@ mod tests {
             assert_eq!(other.len(), raw.len());
             assert!(serde_json::from_str::<serde_json::Number>(&other).is_ok(), "{raw} → {other}");
             assert!(raw == "0" || other != raw, "{raw}");
+        }
+        for raw in ["1.6252855035677072e+308", "-17e307", "1.7976931348623157E308"] {
+            let masked = of(raw);
+            assert!(masked != raw && masked.len() == raw.len(), "{masked}");
+            assert!(masked.parse::<f64>().unwrap().is_finite(), "{masked}");
         }
     }
 
