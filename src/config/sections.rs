@@ -61,6 +61,7 @@ pub(super) fn server(section: &Section<'_>) -> (server::Settings, bool) {
         body_timeout: millis(section.integer("body_timeout_ms", 10..=120_000, 5_000)),
         drain: Duration::from_secs(section.integer("drain_seconds", 0..=3600, 5)),
         insecure_identity: section.flag("insecure_identity", false),
+        max_batch_lines: size(section.integer("max_batch_lines", 1..=100_000, 1_000)),
         trusted_proxies,
         tls: tls_files::tls(section),
     };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::cache::What;
 use super::flight::Boarding;
 use super::refresher::{Refreshed, is_spent};
-use super::{How, Identities, Inner, LoginError, Origin, Publisher};
+use super::{How, Identities, Inner, LoginAnswer, LoginError, Origin, Publisher};
 use crate::operator::Fault;
 use crate::privacy::Consent;
 use crate::store::{Record, RecordKey, State};
@@ -88,16 +88,16 @@ impl Identities {
 }
 
 /// Somebody wants a token that lives so long.
-struct Wish {
-    publisher: Publisher,
-    key: RecordKey,
+pub(super) struct Wish {
+    pub(super) publisher: Publisher,
+    pub(super) key: RecordKey,
     /// Milliseconds.
-    min_ttl: i64,
-    consent: Consent,
+    pub(super) min_ttl: i64,
+    pub(super) consent: Consent,
 }
 
 /// What a record gives now.
-enum Held {
+pub(super) enum Held {
     /// An end: no refresh would change it.
     Final(TokenAnswer),
     /// A token that may be sent, and a record that could give a longer one.
@@ -109,6 +109,10 @@ enum Held {
 impl Inner {
     async fn status(&self, key: RecordKey) -> Result<Option<Status>, LoginError> {
         let Some(record) = self.store.read(key).await? else { return Ok(None) };
+        if self.store.opted_out(&key, self.clock.now()) {
+            let (phase, scope, origin) = (Phase::OptedOut, record.scope, record.origin);
+            return Ok(Some(Status { phase, scope, origin, times: None }));
+        }
         let (phase, times) = match &record.state {
             State::Alias(_) => return Ok(None),
             State::OptedOut => (Phase::OptedOut, None),
@@ -140,7 +144,7 @@ impl Inner {
         }
     }
 
-    async fn held(&self, key: RecordKey) -> Result<Held, LoginError> {
+    pub(super) async fn held(&self, key: RecordKey) -> Result<Held, LoginError> {
         if self.store.opted_out(&key, self.clock.now()) {
             return Ok(Held::Final(TokenAnswer::OptedOut));
         }
@@ -163,7 +167,11 @@ impl Inner {
     }
 
     /// Refreshes the record of `generation`, and what came of it; `None`: somebody else did, or is at it.
-    async fn freshen(&self, wish: &Wish, generation: u64) -> Result<Option<Refreshed>, LoginError> {
+    pub(super) async fn freshen(
+        &self,
+        wish: &Wish,
+        generation: u64,
+    ) -> Result<Option<Refreshed>, LoginError> {
         // Twice: the flight that is joined first may only have read.
         for _ in 0..2 {
             let boarding = self.flights.board(wish.key);
@@ -212,7 +220,7 @@ impl Inner {
     }
 
     /// The token lives long enough, or no refresh would give a longer one.
-    fn will_do(&self, record: &Record, min_ttl: i64) -> bool {
+    pub(super) fn will_do(&self, record: &Record, min_ttl: i64) -> bool {
         let now = self.clock.now();
         let lives = matches!(
             &record.state,
@@ -226,6 +234,15 @@ fn answer(identity: &Identity) -> TokenAnswer {
     TokenAnswer::Token {
         token: identity.advertising_token.clone(),
         identity_expires: identity.times.identity_expires,
+    }
+}
+
+impl From<TokenAnswer> for Option<LoginAnswer> {
+    fn from(answer: TokenAnswer) -> Self {
+        match answer {
+            TokenAnswer::OptedOut => Some(LoginAnswer::OptedOut),
+            TokenAnswer::NotFound | TokenAnswer::Token { .. } => None,
+        }
     }
 }
 

@@ -17,12 +17,14 @@ mod cache;
 mod current;
 mod filter;
 mod flight;
+mod import;
 mod marked;
 mod metrics;
 mod opt_outs;
 mod refresher;
 mod resolver;
 mod session;
+mod site;
 mod sweeper;
 #[cfg(test)]
 mod tests;
@@ -42,6 +44,7 @@ use crate::uid2::{AdvertisingToken, DiiHash, Environment, Scope};
 
 pub use crate::store::Origin;
 pub use current::{Phase, Status, TokenAnswer};
+pub use import::{Imported, Unfit};
 pub use marked::{Marked, Seen};
 pub use metrics::Metrics;
 pub use session::{Login, LoginAnswer, LoginError};

@@ -34,6 +34,8 @@ pub enum LoginAnswer {
     Active(Identity),
     /// The user opted out; remembered, and the operator is not asked again.
     OptedOut,
+    /// The publisher opted the user out, and did not take it back.
+    OptedOutAtSite,
     /// EUID: the TCF string lacks a purpose.
     InsufficientConsent,
 }
@@ -127,6 +129,9 @@ impl Inner {
             state,
         };
         let now = self.clock.now();
+        if self.store.opted_out_at_site(&key, now) {
+            return Ok(LoginAnswer::OptedOutAtSite);
+        }
         if self.store.opted_out(&key, now) {
             // Nothing is written: what this user claims next may be somebody else's, and the period stays as it is.
             return Ok(LoginAnswer::OptedOut);
@@ -183,7 +188,7 @@ impl Inner {
 
     /// Writes what a login gave, unless the user left since `before`; of several logins the last to write counts.
     /// `None`: opted out meanwhile.
-    async fn replace(
+    pub(super) async fn replace(
         &self,
         key: RecordKey,
         mut before: Expect,
@@ -245,6 +250,12 @@ impl Inner {
         if !self.known.contains(&key) || self.store.opted_out(&key, now) {
             return Ok(());
         }
+        self.bury(publisher, key).await
+    }
+
+    /// Replaces whatever stands under the key but the marker of an opt-out by a tombstone.
+    pub(super) async fn bury(&self, publisher: &Publisher, key: RecordKey) -> Result<(), LoginError> {
+        let now = self.clock.now();
         let until = now.plus(DAY_MS);
         let marker = |generation| {
             let what = What::Denied { why: Denial::LoggedOut, until };

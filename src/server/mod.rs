@@ -64,6 +64,8 @@ pub struct Settings {
     pub drain: Duration,
     /// Identity calls over plain HTTP are accepted from anywhere.
     pub insecure_identity: bool,
+    /// Most logins in one batch.
+    pub max_batch_lines: usize,
     /// Peers that count as authenticated and as a secure transport.
     pub trusted_proxies: Vec<Network>,
     /// `[server.tls]`; without it the data listener speaks plain HTTP.

@@ -57,7 +57,7 @@ use lane::answer;
 use memory::Memory;
 use metrics::Op;
 use optout_log::Entry;
-use optouts::OptOuts;
+use optouts::{By, OptOuts};
 use seal::KeyRing;
 use writer::Command;
 
@@ -192,16 +192,36 @@ impl Store {
         until: UnixMillis,
     ) -> Result<(), StoreError> {
         for key in &keys {
-            self.0.optouts.add(*key, until);
+            self.0.optouts.add(*key, By::Operator, until);
         }
-        let entries = keys.into_iter().map(|key| Entry { kind: optout_log::Kind::Add, key, at, until });
+        let entry = |key| Entry { kind: optout_log::Kind::Add, key, at, until };
+        self.log_opt_outs(keys.into_iter().map(entry).collect()).await
+    }
+
+    /// Opts a key out on the publisher's own word, in force from now until it is [taken back](Self::site_opt_in), and
+    /// answered when durable. After an error it is in force in this process alone: try again.
+    pub async fn site_opt_out(&self, key: RecordKey, at: UnixMillis) -> Result<(), StoreError> {
+        let until = UnixMillis(i64::MAX);
+        self.0.optouts.add(key, By::Site, until);
+        self.log_opt_outs(vec![Entry { kind: optout_log::Kind::SiteAdd, key, at, until }]).await
+    }
+
+    /// Takes the publisher's own opt-out back, when that is durable; an operator's stays.
+    pub async fn site_opt_in(&self, key: RecordKey, at: UnixMillis) -> Result<(), StoreError> {
+        let kind = optout_log::Kind::SiteRemove;
+        self.log_opt_outs(vec![Entry { kind, key, at, until: at }]).await?;
+        self.0.optouts.remove(&key, By::Site);
+        Ok(())
+    }
+
+    async fn log_opt_outs(&self, entries: Vec<Entry>) -> Result<(), StoreError> {
         self.timed(Op::OptOut, async {
             let queue = match &*self.backend()? {
                 Backend::Memory(_) => return Ok(()),
                 Backend::Disk(disk) => disk.writer_queue()?,
             };
             let (sender, pending) = oneshot::channel();
-            let command = Command::OptOut { entries: entries.collect(), answer: sender };
+            let command = Command::OptOut { entries, answer: sender };
             queue.send(command).await.map_err(|_| StoreError::Closed)?;
             answer(pending).await
         })
@@ -211,6 +231,11 @@ impl Store {
     /// Whether the key is opted out at `now`. In memory and cheap; works after [`Store::close`] too.
     pub fn opted_out(&self, key: &RecordKey, now: UnixMillis) -> bool {
         self.0.optouts.contains(key, now)
+    }
+
+    /// Whether the publisher itself opted the key out.
+    pub fn opted_out_at_site(&self, key: &RecordKey, now: UnixMillis) -> bool {
+        self.0.optouts.at_site(key, now)
     }
 
     /// Visits the keys of all live records, then of all opt-outs; the number of visits. A key that has both is

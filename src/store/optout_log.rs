@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! header  magic 8 | entry size 4 | crc32 of the 12 bytes before 4
-//! entry   mark 0xA7 | kind (1 add, 2 remove) | 0 0 | record key 32 | at 8 | until 8 | crc32 of the 52 bytes before 4
+//! entry   mark 0xA7 | kind (operator 1 add, 2 remove; site 3 add, 4 remove) | 0 0 | record key 32 | at 8 | until 8 | crc32 of the 52 bytes before 4
 //! ```
 //!
 //! A power cut can leave part of the entry that was being added, or zeros where entries should stand (the file was
@@ -20,7 +20,7 @@ use crate::time::UnixMillis;
 use super::error::StoreError;
 use super::files::{ours, write_whole};
 use super::key::RecordKey;
-use super::optouts::OptOuts;
+use super::optouts::{By, OptOuts};
 
 const MAGIC: &[u8; 8] = b"U2GWOPT\x01";
 const HEADER: usize = 16;
@@ -33,6 +33,8 @@ const MARK: u8 = 0xA7;
 pub(super) enum Kind {
     Add = 1,
     Remove = 2,
+    SiteAdd = 3,
+    SiteRemove = 4,
 }
 
 /// One line of the log.
@@ -65,6 +67,8 @@ impl Entry {
         let kind = match bytes {
             [MARK, 1, 0, 0, ..] => Kind::Add,
             [MARK, 2, 0, 0, ..] => Kind::Remove,
+            [MARK, 3, 0, 0, ..] => Kind::SiteAdd,
+            [MARK, 4, 0, 0, ..] => Kind::SiteRemove,
             _ => return Err("not an entry this version knows"),
         };
         let (key, times) = body[4..].split_first_chunk().ok_or("too short")?;
@@ -166,9 +170,11 @@ fn header() -> [u8; HEADER] {
 
 fn apply(entry: &Entry, optouts: &OptOuts, now: UnixMillis) {
     match entry.kind {
-        Kind::Add if entry.until > now => optouts.add(entry.key, entry.until),
-        Kind::Add => {}
-        Kind::Remove => optouts.remove(&entry.key),
+        Kind::Add if entry.until > now => optouts.add(entry.key, By::Operator, entry.until),
+        Kind::SiteAdd if entry.until > now => optouts.add(entry.key, By::Site, entry.until),
+        Kind::Add | Kind::SiteAdd => {}
+        Kind::Remove => optouts.remove(&entry.key, By::Operator),
+        Kind::SiteRemove => optouts.remove(&entry.key, By::Site),
     }
 }
 
@@ -345,7 +351,7 @@ mod tests {
     fn an_unknown_kind_with_a_right_checksum_is_damage_too() {
         let (_dir, path, mut bytes) = log();
         let body = HEADER..HEADER + ENTRY - 4;
-        bytes[HEADER + 1] = 3;
+        bytes[HEADER + 1] = 5;
         let sum = crc32fast::hash(&bytes[body.clone()]).to_le_bytes();
         bytes[body.end..body.end + 4].copy_from_slice(&sum);
         std::fs::write(&path, &bytes).unwrap();

@@ -114,6 +114,11 @@ pub fn parse_answer(json: &[u8]) -> Result<Answer, WireError> {
     }
 }
 
+/// Reads the six members that the UID2 SDKs take as an identity: what [`identity_body`] writes. Unknown members are ignored.
+pub fn parse_identity(json: &[u8]) -> Result<Identity, WireError> {
+    identity(serde_json::from_slice(json).map_err(|_| WireError::Json)?)
+}
+
 fn identity(body: &RawValue) -> Result<Identity, WireError> {
     let raw: RawIdentity = serde_json::from_str(body.get()).map_err(|_| WireError::Json)?;
     let token = raw.advertising_token.ok_or(WireError::Missing("advertising_token"))?;

@@ -120,7 +120,10 @@ async fn only_the_publisher_itself_may_call() {
         }
     }
     let answer = stack.http.send(Method::PATCH, (stack.data, "/v1/identity/u1"), &[AUTH], "").await;
-    assert_eq!((answer.status.as_u16(), answer.headers["allow"].to_str().unwrap()), (405, "GET, DELETE"));
+    assert_eq!(
+        (answer.status.as_u16(), answer.headers["allow"].to_str().unwrap()),
+        (405, "GET, PUT, DELETE")
+    );
     stack.stop().await;
 }
 

@@ -14,6 +14,7 @@ mod cli;
 mod explain;
 mod h2;
 mod identity_api;
+mod identity_stored;
 mod limits;
 mod merge;
 mod operator_faults;

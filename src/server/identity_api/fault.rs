@@ -37,6 +37,12 @@ pub(crate) enum Fault {
     /// The user opted out.
     #[error("the user opted out")]
     OptedOut,
+    /// The publisher opted the user out itself.
+    #[error("the user opted out at this publisher; DELETE the opt-out first")]
+    OptedOutAtSite,
+    /// The user opted out, so that an identity made elsewhere is not taken.
+    #[error("the user opted out")]
+    OptedOutBefore,
     /// No such path.
     #[error("no such path")]
     NoPath,
@@ -46,9 +52,12 @@ pub(crate) enum Fault {
     /// Body over the limit.
     #[error("body is larger than {0} bytes")]
     TooLarge(usize),
-    /// Not JSON by its media type.
-    #[error("content type must be application/json")]
-    MediaType,
+    /// More lines than a batch may have.
+    #[error("a batch has at most {0} lines; nothing was done")]
+    TooManyLines(usize),
+    /// Another media type than this one.
+    #[error("content type must be {0}")]
+    MediaType(String),
     /// The body did not arrive in time.
     #[error("body did not arrive in time")]
     BodyTimeout,
@@ -67,6 +76,8 @@ impl Fault {
     pub(crate) fn code(&self) -> Option<&'static str> {
         match self {
             Self::TlsRequired => Some("tls_required"),
+            Self::OptedOutAtSite => Some("opted_out_at_site"),
+            Self::OptedOutBefore => Some("opted_out"),
             Self::Unprocessable { code, .. } => Some(code),
             _ => None,
         }

@@ -1,17 +1,14 @@
 //! `POST /v1/identity`: a user logs in. DII lives in this function's memory and leaves it only as a hash.
 
 use ::http::Request;
-use ::http::header::CONTENT_TYPE;
 use hyper::body::Incoming;
 use serde::Deserialize;
 
 use super::user_id::UserId;
-use super::{Answer, Fault, consent};
+use super::{Answer, Fault, body, consent};
 use crate::gateway::Publisher;
 use crate::identity::{Login, LoginAnswer, Origin};
-use crate::net::body::{ReadError, read_capped};
 use crate::privacy::{Said, judge_login};
-use crate::secret::Secret;
 use crate::server::connection::Room;
 use crate::uid2::{DiiError, DiiHash, DiiKind, Email, Phone, Scope};
 
@@ -20,7 +17,7 @@ const MAX_LOGIN_BYTES: usize = 16 * 1024;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Body {
+pub(super) struct Body {
     user_id: String,
     email: Option<String>,
     phone: Option<String>,
@@ -68,7 +65,12 @@ pub(super) async fn login(
     publisher: &Publisher,
     request: Request<Incoming>,
 ) -> Result<Answer, Fault> {
-    let body = read(room, request).await?;
+    let bytes = body::read(room, request, (&["application/json"], MAX_LOGIN_BYTES)).await?;
+    with(room, publisher, parse(bytes.expose())?).await
+}
+
+/// One login, from wherever its body came.
+pub(super) async fn with(room: &Room, publisher: &Publisher, body: Body) -> Result<Answer, Fault> {
     let user = UserId::from_body(&body.user_id)?;
     let dii = dii(&body)?;
     let said = Said::from(&body.privacy);
@@ -91,6 +93,7 @@ pub(super) async fn login(
             return_identity: body.return_identity,
         }),
         LoginAnswer::OptedOut => Ok(Answer::OptedOut),
+        LoginAnswer::OptedOutAtSite => Err(Fault::OptedOutAtSite),
         LoginAnswer::InsufficientConsent => {
             identities.logout(tenant, user.as_bytes()).await?;
             Ok(Answer::Denied("tcf_purpose"))
@@ -98,27 +101,8 @@ pub(super) async fn login(
     }
 }
 
-async fn read(room: &Room, request: Request<Incoming>) -> Result<Body, Fault> {
-    let json = request.headers().get(CONTENT_TYPE).is_none_or(|value| {
-        let media = value.as_bytes().split(|b| *b == b';').next().unwrap_or_default();
-        media.trim_ascii().eq_ignore_ascii_case(b"application/json")
-    });
-    if !json {
-        return Err(Fault::MediaType);
-    }
-    let timeout = room.seat().plane.settings.body_timeout;
-    let read = tokio::time::timeout(timeout, read_capped(request.into_body(), MAX_LOGIN_BYTES)).await;
-    let bytes = match read.map_err(|_| Fault::BodyTimeout)? {
-        // Wiped on drop. Usually no copy: the body is one frame that nobody else holds.
-        Ok(bytes) => Secret::new(bytes.try_into_mut().map_or_else(|shared| shared.to_vec(), Vec::from)),
-        Err(ReadError::TooLarge) => return Err(Fault::TooLarge(MAX_LOGIN_BYTES)),
-        Err(ReadError::Broken) => return Err(Fault::bad("body", "ended early")),
-    };
-    parse(bytes.expose())
-}
-
 /// serde's message names the member and what was expected of it; where it quotes a value, only the place is told.
-fn parse(bytes: &[u8]) -> Result<Body, Fault> {
+pub(super) fn parse(bytes: &[u8]) -> Result<Body, Fault> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let body: Body = serde_path_to_error::deserialize(&mut deserializer).map_err(|fault| {
         let member = fault.path().to_string();

@@ -1,16 +1,20 @@
 //! The identity API: login, state, token, logout. Publisher API key on every call; never echoes DII.
 
+mod batch;
+mod body;
 mod fault;
 mod login;
+mod stored;
 mod user_id;
 
 use ::http::{Method, Request};
+use bytes::Bytes;
 use hyper::body::Incoming;
 
 use super::connection::Room;
 use super::reply::{self, Reply};
 use crate::gateway::{Peer, Publisher, bearer, denial_label, regime};
-use crate::identity::{Phase, Status, TokenAnswer};
+use crate::identity::Status;
 use crate::privacy::{self, Consent, Regime, Rules, Said, Signals};
 use crate::time::UnixMillis;
 use crate::uid2::{AdvertisingToken, Identity, Scope};
@@ -45,8 +49,10 @@ pub(super) enum Answer {
         /// When it dies.
         identity_expires: UnixMillis,
     },
-    /// Logged out (also when there was nothing).
-    Deleted,
+    /// Logged out, opted out or stored (also when there was nothing to do).
+    Done,
+    /// The answers of a batch.
+    Lines(Bytes),
 }
 
 /// One call.
@@ -68,14 +74,23 @@ async fn attempt(room: &Room, request: Request<Incoming>, peer: Peer) -> Result<
             _ => Err(Fault::Method("POST")),
         };
     }
+    if rest == "/batch" && request.method() == Method::POST {
+        return batch::batch(room, publisher, request).await;
+    }
     let mut parts = rest.strip_prefix('/').unwrap_or(rest).splitn(2, '/');
     let user = UserId::from_path(parts.next().unwrap_or_default())?;
     match (parts.next(), request.method()) {
-        (None, &Method::GET) => status(room, publisher, &user).await,
-        (None, &Method::DELETE) => logout(room, publisher, &user).await,
-        (None, _) => Err(Fault::Method("GET, DELETE")),
-        (Some("token"), &Method::GET) => token(room, publisher, &user, request.uri().query()).await,
+        (None, &Method::GET) => stored::status(room, publisher, &user).await,
+        (None, &Method::PUT) => stored::import(room, publisher, &user, request).await,
+        (None, &Method::DELETE) => stored::logout(room, publisher, &user).await,
+        (None, _) => Err(Fault::Method("GET, PUT, DELETE")),
+        (Some("token"), &Method::GET) => stored::token(room, publisher, &user, request.uri().query()).await,
         (Some("token"), _) => Err(Fault::Method("GET")),
+        (Some("refresh"), &Method::POST) => stored::refresh(room, publisher, &user).await,
+        (Some("refresh"), _) => Err(Fault::Method("POST")),
+        (Some("optout"), &Method::PUT) => stored::opt_out(room, publisher, &user).await,
+        (Some("optout"), &Method::DELETE) => stored::opt_in(room, publisher, &user).await,
+        (Some("optout"), _) => Err(Fault::Method("PUT, DELETE")),
         (Some(_), _) => Err(Fault::NoPath),
     }
 }
@@ -83,53 +98,6 @@ async fn attempt(room: &Room, request: Request<Incoming>, peer: Peer) -> Result<
 /// Identity calls carry DII: TLS, or plain HTTP from loopback, from a trusted proxy, or where it was allowed.
 fn is_private(peer: Peer, insecure: bool) -> bool {
     insecure || peer.tls || peer.trusted || peer.ip.is_loopback()
-}
-
-async fn status(room: &Room, publisher: &Publisher, user: &UserId) -> Result<Answer, Fault> {
-    let identities = &room.gateway().shared().identities;
-    let status =
-        identities.status(&publisher.settings.identity, user.as_bytes()).await.map_err(Fault::Login)?;
-    // After a logout there is nothing to tell: the marker that makes late answers lose is ours alone.
-    status.filter(|status| status.phase != Phase::LoggedOut).map(Answer::Status).ok_or(Fault::NotFound)
-}
-
-async fn logout(room: &Room, publisher: &Publisher, user: &UserId) -> Result<Answer, Fault> {
-    let identities = &room.gateway().shared().identities;
-    identities.logout(&publisher.settings.identity, user.as_bytes()).await.map_err(Fault::Login)?;
-    Ok(Answer::Deleted)
-}
-
-async fn token(
-    room: &Room,
-    publisher: &Publisher,
-    user: &UserId,
-    query: Option<&str>,
-) -> Result<Answer, Fault> {
-    let min_ttl = min_ttl(query)?;
-    // What the user consented to was asked at login; every auction asks for itself.
-    let consent = match consent(room, publisher, &Said::default(), privacy::judge_stored) {
-        Ok(consent) => consent,
-        Err(reason) => return Ok(Answer::Denied(reason)),
-    };
-    let identities = &room.gateway().shared().identities;
-    let answer = identities.token(&publisher.settings.identity, user.as_bytes(), min_ttl, consent).await;
-    match answer.map_err(Fault::Login)? {
-        TokenAnswer::Token { token, identity_expires } => Ok(Answer::Token { token, identity_expires }),
-        TokenAnswer::NotFound => Err(Fault::NotFound),
-        TokenAnswer::OptedOut => Err(Fault::OptedOut),
-    }
-}
-
-/// `min_ttl=SECONDS`; other parameters are refused, so that a typing error is seen.
-fn min_ttl(query: Option<&str>) -> Result<Option<std::time::Duration>, Fault> {
-    let Some(query) = query.filter(|q| !q.is_empty()) else { return Ok(None) };
-    match query.split_once('=') {
-        Some(("min_ttl", seconds)) => seconds
-            .parse()
-            .map(|s| Some(std::time::Duration::from_secs(s)))
-            .map_err(|_| Fault::bad("min_ttl", "must be a whole number of seconds")),
-        _ => Err(Fault::bad("query", "only min_ttl is known")),
-    }
 }
 
 /// May this publisher ask for this user, as far as what was said at login tells?

@@ -5,14 +5,14 @@ use ::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, TRAILER, W
 use ::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use bytes::Bytes;
 use http_body_util::Full;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::capture::{self, CaptureFault, Lines};
-use super::identity_api::{Answer as ApiAnswer, Fault};
 use crate::gateway::{Outcome, OutcomeAnswer, Reject, RejectKind};
-use crate::identity::{LoginError, Origin, Phase};
-use crate::operator;
-use crate::uid2::wire;
+
+mod identity;
+
+pub(super) use identity::{identity, identity_line};
 
 /// A response of any listener.
 pub(super) type Reply = Response<Full<Bytes>>;
@@ -87,105 +87,6 @@ fn rejected(kind: &RejectKind) -> Reply {
     reply
 }
 
-/// The answer to an identity call.
-pub(super) fn identity(result: Result<ApiAnswer, Fault>) -> Reply {
-    let mut reply = match result {
-        Ok(answer) => identity_answer(answer),
-        Err(fault) => identity_fault(&fault),
-    };
-    reply.headers_mut().insert(CACHE_CONTROL, NO_STORE);
-    reply
-}
-
-fn identity_answer(answer: ApiAnswer) -> Reply {
-    match answer {
-        ApiAnswer::LoggedIn { scope, identity, return_identity } => {
-            let times = identity.times;
-            let mut body = json!({
-                "status": "success",
-                "scope": scope.as_str(),
-                "identity_expires": times.identity_expires.0,
-                "refresh_from": times.refresh_from.0,
-                "refresh_expires": times.refresh_expires.0,
-            });
-            if return_identity {
-                body["identity"] = wire::identity_body(&identity);
-            }
-            json_reply(&body)
-        }
-        ApiAnswer::OptedOut => json_reply(&json!({"status": "optout"})),
-        ApiAnswer::Denied(reason) => json_reply(&json!({"status": "denied", "reason": reason})),
-        ApiAnswer::Status(status) => json_reply(&json!({
-            "phase": phase(status.phase),
-            "scope": status.scope.as_str(),
-            "origin": match status.origin { Origin::Login => "login", Origin::Import => "import", Origin::IdToken => "id_token" },
-            "identity_expires": status.times.map(|t| t.identity_expires.0),
-            "refresh_from": status.times.map(|t| t.refresh_from.0),
-            "refresh_expires": status.times.map(|t| t.refresh_expires.0),
-        })),
-        ApiAnswer::Token { token, identity_expires } => {
-            json_reply(&json!({"advertising_token": token.as_str(), "identity_expires": identity_expires.0}))
-        }
-        ApiAnswer::Deleted => new(StatusCode::NO_CONTENT, None, Bytes::new()),
-    }
-}
-
-fn phase(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Fresh => "fresh",
-        Phase::Due => "due",
-        Phase::Lapsed => "lapsed",
-        Phase::Dead => "dead",
-        Phase::OptedOut => "opted_out",
-        Phase::LoggedOut => "logged_out",
-    }
-}
-
-fn identity_fault(fault: &Fault) -> Reply {
-    let status = match fault {
-        Fault::Unauthorized => StatusCode::UNAUTHORIZED,
-        Fault::TlsRequired => StatusCode::FORBIDDEN,
-        Fault::BadRequest { .. } => StatusCode::BAD_REQUEST,
-        Fault::Unprocessable { .. } => StatusCode::UNPROCESSABLE_ENTITY,
-        Fault::NotFound => StatusCode::NOT_FOUND,
-        Fault::OptedOut => StatusCode::GONE,
-        Fault::NoPath => return no_such_path(),
-        Fault::Method(allow) => return method_not_allowed(allow),
-        Fault::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-        Fault::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        Fault::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
-        Fault::Login(fault) => login_status(fault),
-    };
-    let mut extra = Map::new();
-    if let Some(code) = fault.code() {
-        extra.insert("code".into(), code.into());
-    }
-    if let Some(member) = fault.member() {
-        extra.insert("member".into(), member.into());
-    }
-    let mut reply = problem(status, &fault.to_string(), extra);
-    match status {
-        StatusCode::SERVICE_UNAVAILABLE => drop(reply.headers_mut().insert(RETRY_AFTER, RETRY_SOON)),
-        StatusCode::UNAUTHORIZED => drop(reply.headers_mut().insert(WWW_AUTHENTICATE, BEARER)),
-        _ => {}
-    }
-    reply
-}
-
-/// 503 when a retry can help soon, 504 when the operator was too slow, 502 when what it said is no use.
-fn login_status(fault: &LoginError) -> StatusCode {
-    match fault {
-        LoginError::Overtaken => StatusCode::CONFLICT,
-        LoginError::InvalidDii => StatusCode::UNPROCESSABLE_ENTITY,
-        LoginError::Store(_) | LoginError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
-        LoginError::Operator(fault) => match fault {
-            operator::Fault::Timeout => StatusCode::GATEWAY_TIMEOUT,
-            operator::Fault::Throttled | operator::Fault::Connect => StatusCode::SERVICE_UNAVAILABLE,
-            _ => StatusCode::BAD_GATEWAY,
-        },
-    }
-}
-
 /// Plain text, 200.
 pub(super) fn text(body: &'static str) -> Reply {
     new(StatusCode::OK, Some(TEXT), Bytes::from_static(body.as_bytes()))
@@ -250,11 +151,16 @@ pub(super) fn internal_error() -> Reply {
     problem(StatusCode::INTERNAL_SERVER_ERROR, "internal error", Map::new())
 }
 
-fn problem(status: StatusCode, detail: &str, mut extra: Map<String, Value>) -> Reply {
+fn problem(status: StatusCode, detail: &str, extra: Map<String, Value>) -> Reply {
+    new(status, Some(PROBLEM), Value::Object(members(status, detail, extra)).to_string().into())
+}
+
+/// The members of a problem.
+fn members(status: StatusCode, detail: &str, mut extra: Map<String, Value>) -> Map<String, Value> {
     extra.insert("title".into(), status.canonical_reason().unwrap_or("Error").into());
     extra.insert("status".into(), status.as_u16().into());
     extra.insert("detail".into(), detail.into());
-    new(status, Some(PROBLEM), Value::Object(extra).to_string().into())
+    extra
 }
 
 fn new(status: StatusCode, content_type: Option<HeaderValue>, body: Bytes) -> Reply {

@@ -1,0 +1,43 @@
+//! The publisher's own opt-out: nothing is generated, refreshed or sent for this user until the publisher takes it back.
+//! It is not told to the operator, and has nothing to do with what the operator says of the user's identifier.
+
+use std::sync::Arc;
+
+use super::{Identities, Inner, LoginError, Publisher};
+use crate::store::RecordKey;
+
+impl Identities {
+    /// Opts a user out at this publisher, durable when this returns, and forgets their tokens. Idempotent.
+    pub async fn opt_out_at_site(&self, publisher: &Publisher, user_id: &[u8]) -> Result<(), LoginError> {
+        let (inner, publisher) = (Arc::clone(&self.0), publisher.clone());
+        let key = self.user_key(&publisher, user_id);
+        self.on_control(async move { inner.site_opt_out(&publisher, key).await }).await
+    }
+
+    /// Takes that back: the user may log in again; nothing is restored. Idempotent.
+    pub async fn opt_in_at_site(&self, publisher: &Publisher, user_id: &[u8]) -> Result<(), LoginError> {
+        let inner = Arc::clone(&self.0);
+        let key = self.user_key(publisher, user_id);
+        self.on_control(async move { inner.site_opt_in(key).await }).await
+    }
+}
+
+impl Inner {
+    async fn site_opt_out(&self, publisher: &Publisher, key: RecordKey) -> Result<(), LoginError> {
+        self.known.insert(&key);
+        // In this process from here on, whatever the store does next: no request sends the token, no login writes one.
+        let kept = self.store.site_opt_out(key, self.clock.now()).await;
+        // And last: a filter that was rebuilt between the two may have missed it.
+        self.known.insert(&key);
+        kept?;
+        self.bury(publisher, key).await
+    }
+
+    async fn site_opt_in(&self, key: RecordKey) -> Result<(), LoginError> {
+        let now = self.clock.now();
+        if self.store.opted_out_at_site(&key, now) {
+            self.store.site_opt_in(key, now).await?;
+        }
+        Ok(())
+    }
+}

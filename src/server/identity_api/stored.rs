@@ -1,0 +1,123 @@
+//! Calls about a user who is known already: state, token, import, refresh, opt-out, logout.
+
+use ::http::Request;
+use hyper::body::Incoming;
+
+use super::user_id::UserId;
+use super::{Answer, Fault, body, consent};
+use crate::gateway::Publisher;
+use crate::identity::{Imported, LoginAnswer, Phase, TokenAnswer, Unfit};
+use crate::privacy::{self, Said};
+use crate::server::connection::Room;
+use crate::uid2::wire;
+
+/// Largest identity handed over, bytes: the three strings of one are below 2 KiB.
+const MAX_IMPORT_BYTES: usize = 16 * 1024;
+
+pub(super) async fn status(room: &Room, publisher: &Publisher, user: &UserId) -> Result<Answer, Fault> {
+    let identities = &room.gateway().shared().identities;
+    let status = identities.status(&publisher.settings.identity, user.as_bytes()).await?;
+    // After a logout there is nothing to tell: the marker that makes late answers lose is ours alone.
+    status.filter(|status| status.phase != Phase::LoggedOut).map(Answer::Status).ok_or(Fault::NotFound)
+}
+
+pub(super) async fn logout(room: &Room, publisher: &Publisher, user: &UserId) -> Result<Answer, Fault> {
+    let identities = &room.gateway().shared().identities;
+    identities.logout(&publisher.settings.identity, user.as_bytes()).await?;
+    Ok(Answer::Done)
+}
+
+pub(super) async fn opt_out(room: &Room, publisher: &Publisher, user: &UserId) -> Result<Answer, Fault> {
+    let identities = &room.gateway().shared().identities;
+    identities.opt_out_at_site(&publisher.settings.identity, user.as_bytes()).await?;
+    Ok(Answer::Done)
+}
+
+pub(super) async fn opt_in(room: &Room, publisher: &Publisher, user: &UserId) -> Result<Answer, Fault> {
+    let identities = &room.gateway().shared().identities;
+    identities.opt_in_at_site(&publisher.settings.identity, user.as_bytes()).await?;
+    Ok(Answer::Done)
+}
+
+pub(super) async fn token(
+    room: &Room,
+    publisher: &Publisher,
+    user: &UserId,
+    query: Option<&str>,
+) -> Result<Answer, Fault> {
+    let min_ttl = min_ttl(query)?;
+    // What the user consented to was asked at login; every auction asks for itself.
+    let consent = match consent(room, publisher, &Said::default(), privacy::judge_stored) {
+        Ok(consent) => consent,
+        Err(reason) => return Ok(Answer::Denied(reason)),
+    };
+    let identities = &room.gateway().shared().identities;
+    let answer = identities.token(&publisher.settings.identity, user.as_bytes(), min_ttl, consent).await;
+    match answer? {
+        TokenAnswer::Token { token, identity_expires } => Ok(Answer::Token { token, identity_expires }),
+        TokenAnswer::NotFound => Err(Fault::NotFound),
+        TokenAnswer::OptedOut => Err(Fault::OptedOut),
+    }
+}
+
+/// `min_ttl=SECONDS`; other parameters are refused, so that a typing error is seen.
+fn min_ttl(query: Option<&str>) -> Result<Option<std::time::Duration>, Fault> {
+    let Some(query) = query.filter(|q| !q.is_empty()) else { return Ok(None) };
+    match query.split_once('=') {
+        Some(("min_ttl", seconds)) => seconds
+            .parse()
+            .map(|s| Some(std::time::Duration::from_secs(s)))
+            .map_err(|_| Fault::bad("min_ttl", "must be a whole number of seconds")),
+        _ => Err(Fault::bad("query", "only min_ttl is known")),
+    }
+}
+
+pub(super) async fn refresh(room: &Room, publisher: &Publisher, user: &UserId) -> Result<Answer, Fault> {
+    let consent = match consent(room, publisher, &Said::default(), privacy::judge_stored) {
+        Ok(consent) => consent,
+        Err(reason) => return Ok(Answer::Denied(reason)),
+    };
+    let tenant = &publisher.settings.identity;
+    let identities = &room.gateway().shared().identities;
+    match identities.refresh_now(tenant, user.as_bytes(), consent).await? {
+        Some(LoginAnswer::Active(identity)) => Ok(Answer::LoggedIn {
+            scope: tenant.scope(),
+            identity: Box::new(identity),
+            return_identity: false,
+        }),
+        Some(_) => Ok(Answer::OptedOut),
+        None => Err(Fault::NotFound),
+    }
+}
+
+pub(super) async fn import(
+    room: &Room,
+    publisher: &Publisher,
+    user: &UserId,
+    request: Request<Incoming>,
+) -> Result<Answer, Fault> {
+    let bytes = body::read(room, request, (&["application/json"], MAX_IMPORT_BYTES)).await?;
+    let unfit = |reason| Fault::Unprocessable { member: "body", code: "identity_unfit", reason };
+    if serde_json::from_slice::<serde::de::IgnoredAny>(bytes.expose()).is_err() {
+        return Err(Fault::bad("body", "is not JSON"));
+    }
+    let identity = wire::parse_identity(bytes.expose()).map_err(|fault| {
+        let text = fault.to_string();
+        let told = text.strip_prefix("answer ").or_else(|| text.strip_prefix("answer's ")).unwrap_or(&text);
+        unfit(told.to_owned().into())
+    })?;
+    let consent = match consent(room, publisher, &Said::default(), privacy::judge_stored) {
+        Ok(consent) => consent,
+        Err(reason) => return Ok(Answer::Denied(reason)),
+    };
+    let identities = &room.gateway().shared().identities;
+    match identities.import(&publisher.settings.identity, user.as_bytes(), identity, consent).await? {
+        Imported::Stored => Ok(Answer::Done),
+        Imported::OptedOut => Err(Fault::OptedOutBefore),
+        Imported::Unfit(why) => Err(unfit(match why {
+            Unfit::Scope => "advertising_token is not one of this publisher's scope".into(),
+            Unfit::Dead => "refresh_expires has passed".into(),
+            Unfit::TooLong => "identity_expires or refresh_expires is later than operators issue".into(),
+        })),
+    }
+}
