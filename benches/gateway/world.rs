@@ -81,7 +81,7 @@ impl World {
         let publisher = &directory.publishers().first().expect("one").settings.identity;
         let subject = |user| {
             let key = identities.user_key(publisher, format!("user-{user}").as_bytes());
-            Subject { user: Some(key), named: [key].into_iter().collect(), browser: None }
+            Subject { user: Some(key), named: [key].into_iter().collect(), ..Subject::default() }
         };
         (identities.clone(), (0..users).map(subject).collect())
     }

@@ -10,15 +10,7 @@ const LATER: &[(&str, &[&str])] = &[
     ("identity", &["dii_error_ttl_s"]),
     (
         "publisher",
-        &[
-            "client_certs",
-            "euid",
-            "notice",
-            "hints_unauthenticated",
-            "rate_per_s",
-            "holdout_percent",
-            "cookie",
-        ],
+        &["client_certs", "notice", "hints_unauthenticated", "rate_per_s", "holdout_percent", "cookie"],
     ),
     ("ssp", &["http2", "breaker"]),
 ];

@@ -3,19 +3,16 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use toml::de::DeTable;
 
+use super::credentials;
 use super::faults::Source;
-use super::reader::{At, Context, Section};
+use super::reader::{Context, Section};
 use super::sections;
 use crate::gateway::{DiiGuard, Hint, KeyDigest, Match, Mode, PublisherSettings, UserIdFrom};
 use crate::identity;
-use crate::operator::Credentials;
 use crate::privacy::Policy;
 use crate::ssp;
-use crate::uid2::{EnvelopeKey, Environment, Scope};
 
 /// Sections of every table `[[name]]` in every file, in order.
 pub(super) fn tables<'a>(
@@ -110,7 +107,7 @@ fn one(section: &Section<'_>, registry: &mut Registry<'_>) -> Option<PublisherSe
         registry.claim(section, "default", ("default", "true".into()), &name);
     }
     let ssps = routed(section, registry);
-    let credentials = credentials(section, registry.has_operator);
+    let own = credentials::of(section, registry.has_operator);
     let policy = match section.table("privacy", "publisher.privacy") {
         Some(own) => sections::policy(&own, &registry.policy),
         None => registry.policy.clone(),
@@ -129,8 +126,11 @@ fn one(section: &Section<'_>, registry: &mut Registry<'_>) -> Option<PublisherSe
     let guards = [("strip", DiiGuard::Strip), ("reject", DiiGuard::Reject), ("off", DiiGuard::Off)];
     let dii_guard = section.choice("dii_guard", &guards);
     let inserter = inserter(section);
+    let (name, own) = (Arc::<str>::from(id.as_deref()?), own?);
+    let tenant = |credentials| identity::Publisher::new(Arc::clone(&name), Arc::new(credentials));
     Some(PublisherSettings {
-        identity: identity::Publisher::new(Arc::from(id.as_deref()?), Arc::new(credentials?)),
+        identity: tenant(own.main),
+        euid: own.euid.map(tenant),
         id: id?,
         api_keys,
         matches,
@@ -240,43 +240,4 @@ fn routed(section: &Section<'_>, registry: &Registry<'_>) -> Vec<usize> {
         section.missing("ssps", "is required: ids of the SSPs that get this publisher's requests");
     }
     routed
-}
-
-/// The operator key pair of the publisher's scope. The environment and scope are in the key itself; a mismatch is a mix-up of
-/// credentials. Every part is looked at before any is missed, so that all faults show at once.
-fn credentials(section: &Section<'_>, has_operator: [bool; 2]) -> Option<Credentials> {
-    let scope = section.choice("scope", &[("uid2", Scope::Uid2), ("euid", Scope::Euid)]);
-    let placed = section.secret("operator_key");
-    let key = section.required("operator_key", placed);
-    let placed = section.secret("operator_secret");
-    let secret = section.required("operator_secret", placed);
-    let urls = sections::operator_urls(section, "operator_urls");
-    let client_secret = secret.and_then(|(secret, at)| envelope_key(section, &at, secret.expose()));
-    let (api_key, at) = key?;
-    let environment = Environment::of_api_key(api_key.expose());
-    if environment.is_none() {
-        section.wrong(&at, "operator_key", "must be shaped UID2-C-<L|T|I|P>-<site>-… (EUID- for EUID)");
-    }
-    let scope = scope?;
-    let [uid2, euid] = has_operator;
-    let (prefix, table, has_operator) = match scope {
-        Scope::Uid2 => ("UID2-", "[operator]", uid2),
-        Scope::Euid => ("EUID-", "[operator.euid]", euid),
-    };
-    if environment.is_some() && !api_key.expose().starts_with(prefix) {
-        section.wrong(&at, "operator_key", format!("must begin with {prefix} for this scope"));
-    }
-    if !has_operator && !section.in_file("operator_urls") {
-        section.missing("operator_urls", format!("is required, or urls in {table}"));
-    }
-    Some(Credentials { scope, environment: environment?, api_key, client_secret: client_secret?, urls })
-}
-
-fn envelope_key(section: &Section<'_>, at: &At<'_>, text: &str) -> Option<EnvelopeKey> {
-    let is_key = STANDARD.decode(text).is_ok_and(|bytes| bytes.len() == 32);
-    let key = EnvelopeKey::from_base64(text).ok().filter(|_| is_key);
-    if key.is_none() {
-        section.wrong(at, "operator_secret", "must be the base64 of exactly 32 bytes");
-    }
-    key
 }

@@ -15,7 +15,7 @@ impl Explained {
     pub fn json(&self) -> Value {
         let explanation = &self.explanation;
         let decision = &explanation.decision;
-        let scope = explanation.publisher.settings.identity.scope();
+        let scope = explanation.scope;
         let hints: Vec<Value> = hints(explanation)
             .into_iter()
             .map(|(hint, said, won)| json!({"hint": hint.as_str(), "found": said, "wins": won}))

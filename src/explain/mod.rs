@@ -88,8 +88,8 @@ async fn answer(world: &World, question: Question) -> anyhow::Result<Result<Expl
     };
     let now = Clock::monotonic();
     match empty.user_of(inbound(now)) {
-        Ok((publisher, Some(user))) if question.user_known => {
-            world.remember(user, &publisher.settings).await?;
+        Ok((publisher, scope, Some(user))) if question.user_known => {
+            world.remember(user, (&publisher.settings, scope)).await?;
         }
         Ok(_) => {}
         Err(reject) => return Ok(Err(reject)),

@@ -42,7 +42,7 @@ impl Explained {
         for signal in &self.signals {
             line(&mut out, "signal", &format!("{} = {}", signal.place, style.shown(&signal.value)));
         }
-        let scope = explanation.publisher.settings.identity.scope();
+        let scope = explanation.scope;
         line(&mut out, "verdict", &format!("{}: {}", scope.as_str(), verdict(explanation.verdict)));
         if let Some(other) = explanation.other {
             let said = verdict(other);
@@ -155,7 +155,7 @@ pub(super) fn found_name(found: Found) -> &'static str {
 
 /// The configured hints in their order, with what each found, and whether it won.
 pub(super) fn hints(explanation: &Explanation) -> Vec<(Hint, String, bool)> {
-    let scope = explanation.publisher.settings.identity.scope();
+    let scope = explanation.scope;
     let said = |hint: Hint| match hint {
         Hint::Request if explanation.theirs => format!("an entry of {} is there", scope.source()),
         Hint::Request => format!("no entry of {}", scope.source()),

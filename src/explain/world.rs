@@ -24,7 +24,7 @@ use crate::ssp;
 use crate::store::{self, Draft, Expect, RecordKey, State, Store};
 use crate::telemetry::Registry;
 use crate::time::{Clock, Deadline};
-use crate::uid2::{AdvertisingToken, Identity, Times};
+use crate::uid2::{AdvertisingToken, Identity, Scope, Times};
 
 /// What gateways are made from here.
 pub(super) struct World {
@@ -116,7 +116,11 @@ impl World {
     }
 
     /// Puts a record with the stand-in token under a user's key.
-    pub(super) async fn remember(&self, key: RecordKey, publisher: &PublisherSettings) -> anyhow::Result<()> {
+    pub(super) async fn remember(
+        &self,
+        key: RecordKey,
+        (publisher, scope): (&PublisherSettings, Scope),
+    ) -> anyhow::Result<()> {
         let now = Clock::System.now();
         let (fresh, lives) = (now.plus(HOUR_MS), now.plus(2 * HOUR_MS));
         let identity = Identity {
@@ -127,8 +131,8 @@ impl World {
         };
         let draft = Draft {
             publisher: publisher.id.clone(),
-            scope: publisher.identity.scope(),
-            environment: publisher.identity.environment(),
+            scope,
+            environment: publisher.tenant(scope).environment(),
             dii: None,
             origin: Origin::Import,
             provider: None,

@@ -13,7 +13,7 @@ use super::directory::Publisher;
 use super::outcome::{Reject, RejectKind};
 use super::subject::Named;
 use super::{Leg, Shared, dii, headers, signals};
-use crate::identity::Subject;
+use crate::identity::{self, Subject};
 use crate::openrtb::BidRequest;
 use crate::privacy::{self, Regime, Rules, StripWhat, Verdict};
 use crate::uid2::Scope;
@@ -76,7 +76,9 @@ pub(super) struct Admitted {
     pub publisher: Arc<Publisher>,
     pub request: BidRequest,
     pub subject: Subject,
-    /// What the publisher's own scope allows.
+    /// The scope that the request is about: the publisher's own, or the one of its two that the request asks for.
+    pub scope: Scope,
+    /// What the table of that scope says.
     pub verdict: Verdict,
     /// What the table of the other scope says of entries of that scope, when there are any or may be.
     pub other: Option<Verdict>,
@@ -84,7 +86,7 @@ pub(super) struct Admitted {
     pub unconsented: SmallVec<[(usize, StripWhat); 4]>,
     /// `Sec-GPC: 1` came with the request, and is to be written into it.
     pub fill_gpc: bool,
-    /// The request already holds an entry of the publisher's own scope.
+    /// The request already holds an entry of that scope.
     pub theirs: bool,
     /// Key and `match` rule name different publishers.
     pub mismatch: bool,
@@ -114,7 +116,12 @@ impl Admitted {
     }
 
     pub(super) fn scope(&self) -> Scope {
-        self.publisher.settings.identity.scope()
+        self.scope
+    }
+
+    /// The publisher as a tenant of that scope.
+    pub(super) fn tenant(&self) -> &identity::Publisher {
+        self.publisher.settings.tenant(self.scope)
     }
 }
 
@@ -130,18 +137,18 @@ pub(super) fn admit(shared: &Shared, legs: &[Leg], inbound: Inbound) -> Result<A
         Some(publisher) => Arc::clone(publisher),
         None => return Err(Reject::early(RejectKind::NoPublisher)),
     };
+    let sec_gpc = headers::sec_gpc(&inbound);
+    let scope = publisher.settings.scope_for(|| signals::of_request(&request, sec_gpc));
     // First who is named, in the request as it came: whom the guard cuts may have left all the same. Then the guard. Last
     // who of them may yield an identity: nobody whom it cut.
-    let named = Named::by(shared, &publisher.settings, (&request, &inbound));
+    let named = Named::by(shared, (&publisher.settings, scope), (&request, &inbound));
     let request = dii::guarded(shared, &publisher, request, &named.dii)
         .map_err(|kind| Reject { publisher: Some(publisher.index), kind })?;
     let authenticated = by_key || peer.trusted;
     let debug = authenticated && shared.debug.admits(&publisher.settings.id);
-    let subject = named.subject(shared, &publisher.settings, (&request, &inbound), authenticated);
-    let scope = publisher.settings.identity.scope();
+    let subject = named.subject(shared, (&publisher.settings, scope), (&request, &inbound), authenticated);
     let theirs = request.eids().has_source(scope.source());
     let other = request.eids().may_have_source(scope.other().source()).then(|| scope.other());
-    let sec_gpc = headers::sec_gpc(&inbound);
     let Judged { verdict, other, unconsented } = {
         let gvl = shared.vendors.current();
         let rules = Rules { policy: &publisher.settings.policy, gvl: &gvl };
@@ -154,6 +161,7 @@ pub(super) fn admit(shared: &Shared, legs: &[Leg], inbound: Inbound) -> Result<A
         publisher,
         request,
         subject,
+        scope,
         verdict,
         other,
         unconsented,
@@ -173,7 +181,7 @@ struct Judged {
     unconsented: SmallVec<[(usize, StripWhat); 4]>,
 }
 
-/// Judges the publisher's own scope, the other one where it matters, and each SSP where an EUID may go.
+/// Judges the scope of the request, the other one where it matters, and each SSP where an EUID may go.
 fn judged(
     signals: &privacy::Signals<'_>,
     rules: Rules<'_>,

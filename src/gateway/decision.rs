@@ -91,7 +91,7 @@ async fn of_user(
     (consent, seen): (Consent, Seen),
     cookie: Option<Resolution>,
 ) -> Decision {
-    let (tenant, patience) = (&admitted.publisher.settings.identity, || admitted.budget.patience());
+    let (tenant, patience) = (admitted.tenant(), || admitted.budget.patience());
     let others_are_clear = seen.others_are_clear();
     let resolving = shared.identities.resolve(tenant, (&admitted.subject, seen), consent, patience);
     let (marked, resolution) = if others_are_clear {
@@ -143,7 +143,7 @@ async fn unadded(shared: &Shared, admitted: &Admitted, reason: Reason) -> Decisi
 
 /// The decision, once it is known that nobody in the request left.
 async fn staying(shared: &Shared, admitted: &Admitted, decision: Decision) -> Decision {
-    let (tenant, patience) = (&admitted.publisher.settings.identity, || admitted.budget.patience());
+    let (tenant, patience) = (admitted.tenant(), || admitted.budget.patience());
     let marked = shared.identities.denial(tenant, &admitted.subject, patience).await;
     unless(marked, admitted, decision)
 }

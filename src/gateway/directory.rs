@@ -38,8 +38,10 @@ pub struct PublisherSettings {
     pub matches: Match,
     /// Takes requests that nothing else matches.
     pub default: bool,
-    /// Tenant and credentials.
+    /// Tenant and credentials of its scope.
     pub identity: identity::Publisher,
+    /// Those of EUID, where its scope is UID2 and it has both.
+    pub euid: Option<identity::Publisher>,
     /// The privacy policy in force for it.
     pub policy: Policy,
     /// Indexes of the routed SSPs, in the order in which bids are merged.

@@ -40,7 +40,9 @@ pub struct Explanation {
     pub mismatch: bool,
     /// The caller is believed about users.
     pub authenticated: bool,
-    /// The request holds an entry of the publisher's own scope: the hint `request`.
+    /// The scope that the request is about: the publisher's own, or the one of its two that the request asks for.
+    pub scope: Scope,
+    /// The request holds an entry of that scope: the hint `request`.
     pub theirs: bool,
     /// Places that name the publisher's own user, in the order in which they count.
     pub users: Vec<UserIdFrom>,
@@ -48,7 +50,7 @@ pub struct Explanation {
     pub user: Option<UserIdFrom>,
     /// What the browser's cookies say, where they are listened to.
     pub browser: Option<Brought>,
-    /// What the table says for the publisher's own scope, and the number of its row.
+    /// What the table says for that scope, and the number of its row.
     pub verdict: (Verdict, u8),
     /// What it says of entries of the other scope, when there are any.
     pub other: Option<(Verdict, u8)>,
@@ -117,10 +119,10 @@ pub struct ExplainedCall {
 }
 
 impl Gateway {
-    /// Whose request it is, and the key under which its user would be looked up.
-    pub fn user_of(&self, inbound: Inbound) -> Result<(Arc<Publisher>, Option<RecordKey>), Reject> {
+    /// Whose request it is and of which scope, and the key under which its user would be looked up.
+    pub fn user_of(&self, inbound: Inbound) -> Result<(Arc<Publisher>, Scope, Option<RecordKey>), Reject> {
         let admitted = admit(&self.shared, &self.legs, inbound)?;
-        Ok((admitted.publisher, admitted.subject.user))
+        Ok((admitted.publisher, admitted.scope, admitted.subject.user))
     }
 
     /// Explains a request. An error is what the caller would be answered, with nothing forwarded.
@@ -150,6 +152,7 @@ impl Gateway {
             found,
             mismatch: admitted.mismatch,
             authenticated: keyed || trusted,
+            scope,
             theirs: admitted.theirs,
             user: admitted.subject.user.and_then(|_| users(&admitted).first().copied()),
             users: users(&admitted),

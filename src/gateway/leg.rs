@@ -109,9 +109,7 @@ fn outcome(
 fn takes_environment(settings: &Settings, admitted: &Admitted) -> bool {
     match settings.environment {
         EnvironmentRule::Any => true,
-        EnvironmentRule::Prod => {
-            admitted.publisher.settings.identity.environment() == Environment::Production
-        }
+        EnvironmentRule::Prod => admitted.tenant().environment() == Environment::Production,
     }
 }
 

@@ -23,6 +23,7 @@ mod outcome;
 mod reason;
 mod rehearsal;
 mod removal;
+mod scopes;
 mod signals;
 mod subject;
 mod tap;

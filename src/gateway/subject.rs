@@ -9,6 +9,7 @@ use super::{Shared, dii, headers};
 use crate::identity::Subject;
 use crate::openrtb::BidRequest;
 use crate::store::RecordKey;
+use crate::uid2::Scope;
 use crate::uid2::cookie::Claim;
 
 /// Everybody whom a request names, whoever calls.
@@ -17,20 +18,24 @@ pub(super) struct Named {
     users: SmallVec<[(UserIdFrom, RecordKey); 3]>,
     /// By what is told to be the hash of their e-mail address or phone number.
     pub dii: dii::Own,
+    /// The same people under the publisher's other scope, where it has both.
+    elsewhere: SmallVec<[RecordKey; 2]>,
 }
 
 impl Named {
     /// Reads a request as it came. A user id is text; a number counts as it is written.
     pub(super) fn by(
         shared: &Shared,
-        settings: &PublisherSettings,
+        (settings, scope): (&PublisherSettings, Scope),
         (request, inbound): (&BidRequest, &HeaderMap),
     ) -> Self {
-        let mut users = SmallVec::new();
+        let (tenant, mut users, mut elsewhere) = (settings.tenant(scope), SmallVec::new(), SmallVec::new());
         for &place in &settings.user_id_from {
             let mut add = |id: &[u8]| {
                 if !id.is_empty() {
-                    users.push((place, shared.identities.user_key(&settings.identity, id)));
+                    users.push((place, shared.identities.user_key(tenant, id)));
+                    elsewhere
+                        .extend(settings.others(scope).map(|other| shared.identities.user_key(other, id)));
                 }
             };
             match place {
@@ -39,15 +44,19 @@ impl Named {
                 UserIdFrom::UserId => request.user_id().iter().for_each(|id| add(id.as_bytes())),
             }
         }
-        Self { users, dii: dii::own(request, inbound) }
+        let dii = dii::own(request, inbound);
+        for other in settings.others(scope) {
+            elsewhere.extend(dii.iter().map(|hash| shared.identities.dii_key(other, hash)));
+        }
+        Self { users, dii, elsewhere }
     }
 
     /// Only an authenticated caller's word yields an identity, and of it the first user id that the DII guard left; but
     /// markers count for whoever is named, wherever, by whom: that only tightens.
     pub(super) fn subject(
-        &self,
+        self,
         shared: &Shared,
-        settings: &PublisherSettings,
+        (settings, scope): (&PublisherSettings, Scope),
         (guarded, inbound): (&BidRequest, &HeaderMap),
         authenticated: bool,
     ) -> Subject {
@@ -58,23 +67,29 @@ impl Named {
             UserIdFrom::UserId => guarded.user_id().is_some(),
         };
         let user = self.users.iter().find(|(place, _)| left(*place)).map(|(_, key)| *key);
-        let owners = self.dii.iter().map(|hash| shared.identities.dii_key(&settings.identity, hash));
+        let tenant = settings.tenant(scope);
+        let owners = self.dii.iter().map(|hash| shared.identities.dii_key(tenant, hash));
         Subject {
             user: user.filter(|_| believed),
             named: self.users.iter().map(|(_, key)| *key).chain(owners).collect(),
-            browser: browser(shared, settings, inbound),
+            elsewhere: self.elsewhere,
+            browser: browser(shared, (settings, scope), inbound),
         }
     }
 }
 
 /// What the browser's cookies say. An opt-out counts always; the identity in them only where the publisher wants it, and
 /// never from another site's page: which those are, `Origin` tells, and this version trusts none.
-fn browser(shared: &Shared, settings: &PublisherSettings, inbound: &HeaderMap) -> Option<Claim> {
+fn browser(
+    shared: &Shared,
+    (settings, scope): (&PublisherSettings, Scope),
+    inbound: &HeaderMap,
+) -> Option<Claim> {
     if !inbound.contains_key(COOKIE) {
         return None;
     }
     let cookies = inbound.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
     let believed = settings.hints.contains(&Hint::Cookie) && !inbound.contains_key(ORIGIN);
-    let claim = shared.identities.browser(&settings.identity, cookies);
+    let claim = shared.identities.browser(settings.tenant(scope), cookies);
     claim.filter(|claim| believed || *claim == Claim::OptedOut)
 }

@@ -44,6 +44,8 @@ pub struct Status {
     pub origin: Origin,
     /// Its times, while it has an identity.
     pub times: Option<Times>,
+    /// When the user came to be what they are.
+    pub created: UnixMillis,
 }
 
 /// The current token.
@@ -110,8 +112,8 @@ impl Inner {
     async fn status(&self, key: RecordKey) -> Result<Option<Status>, LoginError> {
         let Some(record) = self.store.read(key).await? else { return Ok(None) };
         if self.store.opted_out(&key, self.clock.now()) {
-            let (phase, scope, origin) = (Phase::OptedOut, record.scope, record.origin);
-            return Ok(Some(Status { phase, scope, origin, times: None }));
+            let Record { scope, origin, created, .. } = record;
+            return Ok(Some(Status { phase: Phase::OptedOut, scope, origin, times: None, created }));
         }
         let (phase, times) = match &record.state {
             State::Alias(_) => return Ok(None),
@@ -120,7 +122,8 @@ impl Inner {
             State::Active(_) if self.record_opted_out(key, &record) => (Phase::OptedOut, None),
             State::Active(identity) => (self.record_phase(&record).into(), Some(identity.times)),
         };
-        Ok(Some(Status { phase, scope: record.scope, origin: record.origin, times }))
+        let Record { scope, origin, created, .. } = record;
+        Ok(Some(Status { phase, scope, origin, times, created }))
     }
 
     async fn token(self: &Arc<Self>, wish: &Wish) -> Result<TokenAnswer, LoginError> {

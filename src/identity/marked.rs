@@ -84,6 +84,10 @@ impl Identities {
             seen.denial = Some(Denial::OptedOut);
             return seen;
         }
+        if self.0.opted_out_elsewhere(subject, seen.at) {
+            seen.denial = Some(Denial::OptedOut);
+            return seen;
+        }
         for key in subject.keys() {
             let sight = self.0.sight(key, seen.at);
             let told = self.0.told(&sight, seen.at);
@@ -113,6 +117,9 @@ impl Identities {
             return Marked::Clear;
         }
         let now = inner.clock.now();
+        if inner.opted_out_elsewhere(subject, now) {
+            return Marked::Denied(Denial::OptedOut);
+        }
         let mut marked = Marked::Clear;
         let mut untold: SmallVec<[RecordKey; 4]> = SmallVec::new();
         for key in subject.keys() {
@@ -159,6 +166,11 @@ impl Marked {
 }
 
 impl Inner {
+    /// Whoever opted out of one scope is represented in neither.
+    fn opted_out_elsewhere(&self, subject: &Subject, now: UnixMillis) -> bool {
+        subject.elsewhere.iter().any(|key| self.store.opted_out(key, now))
+    }
+
     /// The marker of a key, as far as memory tells.
     pub(super) fn marker(&self, key: &RecordKey, now: UnixMillis) -> Option<Denial> {
         match self.told(&self.sight(key, now), now) {

@@ -23,6 +23,7 @@ mod metrics;
 mod opt_outs;
 mod refresher;
 mod resolver;
+mod scopes;
 mod session;
 mod site;
 mod sweeper;
@@ -120,6 +121,8 @@ pub struct Subject {
     pub user: Option<RecordKey>,
     /// Every user id in the request, whoever calls, and every e-mail address or phone number: only asked for markers.
     pub named: SmallVec<[RecordKey; 3]>,
+    /// The same people under the publisher's other scope, where it has both: only asked for opt-outs, which memory knows.
+    pub elsewhere: SmallVec<[RecordKey; 2]>,
     /// What the browser's cookies say; of those that yield no identity, only an opt-out.
     pub browser: Option<Claim>,
 }

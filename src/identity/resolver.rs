@@ -288,7 +288,7 @@ impl Inner {
         self.nothing(key, 0, Absence::Store)
     }
 
-    fn insert(&self, key: RecordKey, entry: Entry, how: How) -> Resolution {
+    pub(super) fn insert(&self, key: RecordKey, entry: Entry, how: How) -> Resolution {
         let now = self.clock.now();
         let present = self.cache.insert(key, entry, now);
         self.said(&key, &present, how, now)

@@ -74,9 +74,12 @@ pub enum Source {
 impl Source {
     /// The publishers of a configuration. Nothing else of it is used: no listener, store, operator or SSP.
     pub fn of(config: &Config) -> Self {
-        let publisher =
-            |p: &crate::gateway::PublisherSettings| (p.id.clone(), p.identity.scope(), p.policy.clone());
-        Self::Publishers(config.publishers.iter().map(publisher).collect())
+        // Each scope by itself: which of two a request is about, the same table decides.
+        let of = |p: &crate::gateway::PublisherSettings| {
+            let each = |t: &crate::identity::Publisher| (p.id.clone(), t.scope(), p.policy.clone());
+            p.tenants().map(each).collect::<Vec<_>>()
+        };
+        Self::Publishers(config.publishers.iter().flat_map(of).collect())
     }
 }
 

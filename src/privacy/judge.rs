@@ -53,6 +53,12 @@ pub fn judge_leg(verdict: Verdict, signals: &Signals<'_>, rules: Rules<'_>, gvl_
     Verdict::Strip(unconsented(rules.policy), Reason::TcfPurpose)
 }
 
+/// Which identity a request or a login with these signals is about, where a publisher has both: EUID where GDPR applies,
+/// UID2 elsewhere. Whether it may be used is another question.
+pub fn regime_for(signals: &Signals<'_>) -> Regime {
+    if gdpr_applies(signals) { Regime::Euid } else { Regime::Uid2 }
+}
+
 /// One row: when it holds, and what it does to either identity.
 struct Row {
     number: u8,

@@ -33,7 +33,7 @@ pub mod us_section;
 pub use bits::MAX_TEXT;
 pub use country::{Alpha3, alpha3};
 pub use gvl::{Declared, Gvl, GvlError, Purposes, TRADE_DESK};
-pub use judge::{judge, judge_by_row, judge_leg, judge_login, judge_stored};
+pub use judge::{judge, judge_by_row, judge_leg, judge_login, judge_stored, regime_for};
 pub use policy::{Consent, OnDoubt, OnSignal, Policy, Reason, Rules, StripScope, StripWhat, Verdict};
 pub use said::Said;
 pub use signals::{Places, Regime, Signals};

@@ -8,6 +8,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests measure real time")]
 
 mod answers;
+mod both_scopes;
 mod bytes;
 mod capture;
 mod cli;

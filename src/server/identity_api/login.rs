@@ -5,7 +5,7 @@ use hyper::body::Incoming;
 use serde::Deserialize;
 
 use super::user_id::UserId;
-use super::{Answer, Fault, body, consent};
+use super::{Answer, Fault, body, consent, stored};
 use crate::gateway::Publisher;
 use crate::identity::{Login, LoginAnswer, Origin};
 use crate::privacy::{Said, judge_login};
@@ -74,31 +74,44 @@ pub(super) async fn with(room: &Room, publisher: &Publisher, body: Body) -> Resu
     let user = UserId::from_body(&body.user_id)?;
     let dii = dii(&body)?;
     let said = Said::from(&body.privacy);
-    let tenant = &publisher.settings.identity;
+    let settings = &publisher.settings;
+    let tenant = settings.tenant(settings.scope_for(|| said.signals()));
     let identities = &room.gateway().shared().identities;
-    let granted = match consent(room, publisher, &said, judge_login) {
+    if settings.others(tenant.scope()).any(|other| identities.has_opted_out(other, (user.as_bytes(), &dii))) {
+        return Ok(Answer::OptedOut);
+    }
+    let granted = match consent(room, (publisher, tenant.scope()), &said, judge_login) {
         Ok(granted) => granted,
-        Err(reason) => {
-            // What the user says now also ends what an earlier login made.
-            identities.logout(tenant, user.as_bytes()).await?;
-            return Ok(Answer::Denied(reason));
-        }
+        Err(reason) => return denied(room, publisher, &user, reason).await,
     };
     let tcf = if tenant.scope() == Scope::Euid { said.consent } else { None };
     let login = Login { user_id: user.as_bytes(), dii, tcf, origin: Origin::Login };
     match identities.login(tenant, login, granted).await? {
-        LoginAnswer::Active(identity) => Ok(Answer::LoggedIn {
-            scope: tenant.scope(),
-            identity: Box::new(identity),
-            return_identity: body.return_identity,
-        }),
+        LoginAnswer::Active(identity) => {
+            for other in settings.others(tenant.scope()) {
+                identities.readmit(other, user.as_bytes()).await?;
+            }
+            Ok(Answer::LoggedIn {
+                scope: tenant.scope(),
+                identity: Box::new(identity),
+                return_identity: body.return_identity,
+            })
+        }
         LoginAnswer::OptedOut => Ok(Answer::OptedOut),
         LoginAnswer::OptedOutAtSite => Err(Fault::OptedOutAtSite),
-        LoginAnswer::InsufficientConsent => {
-            identities.logout(tenant, user.as_bytes()).await?;
-            Ok(Answer::Denied("tcf_purpose"))
-        }
+        LoginAnswer::InsufficientConsent => denied(room, publisher, &user, "tcf_purpose").await,
     }
+}
+
+/// What the user says now also ends what earlier logins made, of either scope.
+async fn denied(
+    room: &Room,
+    publisher: &Publisher,
+    user: &UserId,
+    reason: &'static str,
+) -> Result<Answer, Fault> {
+    stored::logout(room, publisher, user).await?;
+    Ok(Answer::Denied(reason))
 }
 
 /// serde's message names the member and what was expected of it; where it quotes a value, only the place is told.

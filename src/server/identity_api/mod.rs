@@ -5,6 +5,7 @@ mod body;
 mod fault;
 mod login;
 mod stored;
+mod tenants;
 mod user_id;
 
 use ::http::{Method, Request};
@@ -41,7 +42,12 @@ pub(super) enum Answer {
     /// Privacy forbids it; the operator was not asked.
     Denied(&'static str),
     /// State of a record, without secrets.
-    Status(Status),
+    Status {
+        /// The one that counts.
+        status: Status,
+        /// That of the other scope, for a publisher that has both.
+        other: Option<Status>,
+    },
     /// The current advertising token.
     Token {
         /// The token.
@@ -101,11 +107,16 @@ fn is_private(peer: Peer, insecure: bool) -> bool {
 }
 
 /// May this publisher ask for this user, as far as what was said at login tells?
-fn consent(room: &Room, publisher: &Publisher, said: &Said, judge: Judge) -> Result<Consent, &'static str> {
+fn consent(
+    room: &Room,
+    (publisher, scope): (&Publisher, Scope),
+    said: &Said,
+    judge: Judge,
+) -> Result<Consent, &'static str> {
     let settings = &publisher.settings;
     let gvl = room.gateway().shared().vendors.current();
     let rules = Rules { policy: &settings.policy, gvl: &gvl };
-    judge(&said.signals(), rules, regime(settings.identity.scope())).map_err(denial_label)
+    judge(&said.signals(), rules, regime(scope)).map_err(denial_label)
 }
 
 type Judge = fn(&Signals<'_>, Rules<'_>, Regime) -> Result<Consent, privacy::Reason>;

@@ -4,9 +4,9 @@ use ::http::Request;
 use hyper::body::Incoming;
 
 use super::user_id::UserId;
-use super::{Answer, Fault, body, consent};
+use super::{Answer, Fault, body, consent, tenants};
 use crate::gateway::Publisher;
-use crate::identity::{Imported, LoginAnswer, Phase, TokenAnswer, Unfit};
+use crate::identity::{Imported, LoginAnswer, TokenAnswer, Unfit};
 use crate::privacy::{self, Said};
 use crate::server::connection::Room;
 use crate::uid2::wire;
@@ -15,27 +15,32 @@ use crate::uid2::wire;
 const MAX_IMPORT_BYTES: usize = 16 * 1024;
 
 pub(super) async fn status(room: &Room, publisher: &Publisher, user: &UserId) -> Result<Answer, Fault> {
-    let identities = &room.gateway().shared().identities;
-    let status = identities.status(&publisher.settings.identity, user.as_bytes()).await?;
-    // After a logout there is nothing to tell: the marker that makes late answers lose is ours alone.
-    status.filter(|status| status.phase != Phase::LoggedOut).map(Answer::Status).ok_or(Fault::NotFound)
+    let mut known = tenants::states(room, publisher, user).await?.into_iter().map(|(_, status)| status);
+    let status = known.next().ok_or(Fault::NotFound)?;
+    Ok(Answer::Status { status, other: known.next() })
 }
 
 pub(super) async fn logout(room: &Room, publisher: &Publisher, user: &UserId) -> Result<Answer, Fault> {
     let identities = &room.gateway().shared().identities;
-    identities.logout(&publisher.settings.identity, user.as_bytes()).await?;
+    for tenant in publisher.settings.tenants() {
+        identities.logout(tenant, user.as_bytes()).await?;
+    }
     Ok(Answer::Done)
 }
 
 pub(super) async fn opt_out(room: &Room, publisher: &Publisher, user: &UserId) -> Result<Answer, Fault> {
     let identities = &room.gateway().shared().identities;
-    identities.opt_out_at_site(&publisher.settings.identity, user.as_bytes()).await?;
+    for tenant in publisher.settings.tenants() {
+        identities.opt_out_at_site(tenant, user.as_bytes()).await?;
+    }
     Ok(Answer::Done)
 }
 
 pub(super) async fn opt_in(room: &Room, publisher: &Publisher, user: &UserId) -> Result<Answer, Fault> {
     let identities = &room.gateway().shared().identities;
-    identities.opt_in_at_site(&publisher.settings.identity, user.as_bytes()).await?;
+    for tenant in publisher.settings.tenants() {
+        identities.opt_in_at_site(tenant, user.as_bytes()).await?;
+    }
     Ok(Answer::Done)
 }
 
@@ -47,12 +52,13 @@ pub(super) async fn token(
 ) -> Result<Answer, Fault> {
     let min_ttl = min_ttl(query)?;
     // What the user consented to was asked at login; every auction asks for itself.
-    let consent = match consent(room, publisher, &Said::default(), privacy::judge_stored) {
+    let tenant = tenants::current(room, publisher, user).await?;
+    let consent = match consent(room, (publisher, tenant.scope()), &Said::default(), privacy::judge_stored) {
         Ok(consent) => consent,
         Err(reason) => return Ok(Answer::Denied(reason)),
     };
     let identities = &room.gateway().shared().identities;
-    let answer = identities.token(&publisher.settings.identity, user.as_bytes(), min_ttl, consent).await;
+    let answer = identities.token(tenant, user.as_bytes(), min_ttl, consent).await;
     match answer? {
         TokenAnswer::Token { token, identity_expires } => Ok(Answer::Token { token, identity_expires }),
         TokenAnswer::NotFound => Err(Fault::NotFound),
@@ -73,11 +79,11 @@ fn min_ttl(query: Option<&str>) -> Result<Option<std::time::Duration>, Fault> {
 }
 
 pub(super) async fn refresh(room: &Room, publisher: &Publisher, user: &UserId) -> Result<Answer, Fault> {
-    let consent = match consent(room, publisher, &Said::default(), privacy::judge_stored) {
+    let tenant = tenants::current(room, publisher, user).await?;
+    let consent = match consent(room, (publisher, tenant.scope()), &Said::default(), privacy::judge_stored) {
         Ok(consent) => consent,
         Err(reason) => return Ok(Answer::Denied(reason)),
     };
-    let tenant = &publisher.settings.identity;
     let identities = &room.gateway().shared().identities;
     match identities.refresh_now(tenant, user.as_bytes(), consent).await? {
         Some(LoginAnswer::Active(identity)) => Ok(Answer::LoggedIn {
@@ -106,12 +112,15 @@ pub(super) async fn import(
         let told = text.strip_prefix("answer ").or_else(|| text.strip_prefix("answer's ")).unwrap_or(&text);
         unfit(told.to_owned().into())
     })?;
-    let consent = match consent(room, publisher, &Said::default(), privacy::judge_stored) {
+    let token = &identity.advertising_token;
+    let tenant = publisher.settings.tenants().find(|tenant| token.looks_made_for(tenant.scope()));
+    let tenant = tenant.unwrap_or(&publisher.settings.identity);
+    let consent = match consent(room, (publisher, tenant.scope()), &Said::default(), privacy::judge_stored) {
         Ok(consent) => consent,
         Err(reason) => return Ok(Answer::Denied(reason)),
     };
     let identities = &room.gateway().shared().identities;
-    match identities.import(&publisher.settings.identity, user.as_bytes(), identity, consent).await? {
+    match identities.import(tenant, user.as_bytes(), identity, consent).await? {
         Imported::Stored => Ok(Answer::Done),
         Imported::OptedOut => Err(Fault::OptedOutBefore),
         Imported::Unfit(why) => Err(unfit(match why {

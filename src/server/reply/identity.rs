@@ -9,7 +9,7 @@ use super::{
     BEARER, NDJSON, NO_STORE, RETRY_SOON, Reply, json_reply, members, method_not_allowed, new, no_such_path,
     problem,
 };
-use crate::identity::{LoginError, Origin, Phase};
+use crate::identity::{LoginError, Origin, Phase, Status};
 use crate::operator;
 use crate::server::identity_api::{Answer as ApiAnswer, Fault};
 use crate::uid2::wire;
@@ -51,14 +51,13 @@ fn body(answer: ApiAnswer) -> Value {
         }
         ApiAnswer::OptedOut => json!({"status": "optout"}),
         ApiAnswer::Denied(reason) => json!({"status": "denied", "reason": reason}),
-        ApiAnswer::Status(status) => json!({
-            "phase": phase(status.phase),
-            "scope": status.scope.as_str(),
-            "origin": match status.origin { Origin::Login => "login", Origin::Import => "import", Origin::IdToken => "id_token" },
-            "identity_expires": status.times.map(|t| t.identity_expires.0),
-            "refresh_from": status.times.map(|t| t.refresh_from.0),
-            "refresh_expires": status.times.map(|t| t.refresh_expires.0),
-        }),
+        ApiAnswer::Status { status: told, other } => {
+            let mut body = status(&told);
+            if let Some(other) = other {
+                body["other"] = status(&other);
+            }
+            body
+        }
         ApiAnswer::Token { token, identity_expires } => {
             json!({"advertising_token": token.as_str(), "identity_expires": identity_expires.0})
         }
@@ -75,6 +74,17 @@ pub(in crate::server) fn identity_line(result: Result<ApiAnswer, Fault>) -> Stri
             Value::Object(members(status, &fault.to_string(), extra)).to_string()
         }
     }
+}
+
+fn status(status: &Status) -> Value {
+    json!({
+        "phase": phase(status.phase),
+        "scope": status.scope.as_str(),
+        "origin": match status.origin { Origin::Login => "login", Origin::Import => "import", Origin::IdToken => "id_token" },
+        "identity_expires": status.times.map(|t| t.identity_expires.0),
+        "refresh_from": status.times.map(|t| t.refresh_from.0),
+        "refresh_expires": status.times.map(|t| t.refresh_expires.0),
+    })
 }
 
 fn phase(phase: Phase) -> &'static str {

@@ -1,0 +1,51 @@
+//! UID2 and EUID side by side: what a login under one scope means for the same user under the other.
+
+use std::sync::Arc;
+
+use super::cache::{Entry, What};
+use super::resolver::jittered;
+use super::{Absence, How, Identities, Inner, LoginError, Publisher};
+use crate::store::{Draft, Expect, RecordKey, State, Written};
+use crate::uid2::DiiHash;
+
+/// How long it is remembered that there is nothing, milliseconds, before jitter.
+const NOTHING_MS: i64 = 10_000;
+
+impl Identities {
+    /// Whether the operator of this scope said that a user, or their identifier, opted out; as memory knows it.
+    pub fn has_opted_out(&self, publisher: &Publisher, (user_id, dii): (&[u8], &DiiHash)) -> bool {
+        let keys = [self.user_key(publisher, user_id), self.dii_key(publisher, dii)];
+        let (store, now) = (&self.0.store, self.0.clock.now());
+        keys.iter().any(|key| store.opted_out(key, now) && !store.opted_out_at_site(key, now))
+    }
+
+    /// A user who left logged in again, under the other scope: the tombstone here says nothing any more.
+    pub async fn readmit(&self, publisher: &Publisher, user_id: &[u8]) -> Result<(), LoginError> {
+        let inner = Arc::clone(&self.0);
+        let key = self.user_key(publisher, user_id);
+        self.on_control(async move { inner.readmit(key).await }).await
+    }
+}
+
+impl Inner {
+    async fn readmit(&self, key: RecordKey) -> Result<(), LoginError> {
+        let now = self.clock.now();
+        if !self.known.contains(&key) {
+            return Ok(());
+        }
+        let Some(record) = self.store.read(key).await?.filter(|record| record.state == State::LoggedOut)
+        else {
+            return Ok(());
+        };
+        let generation = record.generation;
+        let ended = Draft { keep_until: now, ..record.into() };
+        // A lost write means that somebody else's was stored, and that one counts.
+        if let Written::Stored { generation } =
+            self.store.write(key, Expect::Generation(generation), ended).await?
+        {
+            let what = What::Nothing { why: Absence::UnknownUser, until: now.plus(jittered(NOTHING_MS)) };
+            self.insert(key, Entry { generation, what }, How::Fresh);
+        }
+        Ok(())
+    }
+}

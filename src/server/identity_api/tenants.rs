@@ -1,0 +1,43 @@
+//! The scopes of a publisher as calls about a known user see them: one tenant, or UID2 and EUID side by side.
+
+use super::Fault;
+use super::user_id::UserId;
+use crate::gateway::Publisher;
+use crate::identity::{self, Phase, Status};
+use crate::server::connection::Room;
+
+/// What each tenant knows of the user, the one that counts first: an opt-out, else what can be used, else what is newest.
+/// After a logout there is nothing to tell: the marker that makes late answers lose is ours alone.
+pub(super) async fn states<'a>(
+    room: &Room,
+    publisher: &'a Publisher,
+    user: &UserId,
+) -> Result<Vec<(&'a identity::Publisher, Status)>, Fault> {
+    let identities = &room.gateway().shared().identities;
+    let mut known = Vec::new();
+    for tenant in publisher.settings.tenants() {
+        let status = identities.status(tenant, user.as_bytes()).await?;
+        known.extend(status.filter(|it| it.phase != Phase::LoggedOut).map(|it| (tenant, it)));
+    }
+    known.sort_by_key(|(_, status)| std::cmp::Reverse(rank(status)));
+    Ok(known)
+}
+
+/// The tenant that is asked about the user; without credentials of both scopes nothing is read for it.
+pub(super) async fn current<'a>(
+    room: &Room,
+    publisher: &'a Publisher,
+    user: &UserId,
+) -> Result<&'a identity::Publisher, Fault> {
+    let settings = &publisher.settings;
+    if settings.euid.is_none() {
+        return Ok(&settings.identity);
+    }
+    let states = states(room, publisher, user).await?;
+    Ok(states.first().map_or(&settings.identity, |(tenant, _)| tenant))
+}
+
+fn rank(status: &Status) -> (bool, bool, i64) {
+    let is = |phases: &[Phase]| phases.contains(&status.phase);
+    (is(&[Phase::OptedOut]), is(&[Phase::Fresh, Phase::Due, Phase::Lapsed]), status.created.0)
+}
