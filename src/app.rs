@@ -64,9 +64,15 @@ impl App {
             Store::open(config.store, Clock::System, store::Metrics::register(&registry)?)?
         };
         let operators = operators(&config.operator, &config.operator_euid, &registry)?;
+        let vendors = Arc::new(config.vendors);
         let identities = {
-            let metrics = identity::Metrics::register(&registry)?;
-            let parts = identity::Parts { store: store.clone(), operators, clock: Clock::System, metrics };
+            let parts = identity::Parts {
+                store: store.clone(),
+                operators,
+                vendors: vendors.list(),
+                clock: Clock::System,
+                metrics: identity::Metrics::register(&registry)?,
+            };
             Identities::new(config.identity, parts, control.handle().clone())?
         };
         let ssps = ssp_seeds(config.ssps, config.server.workers, &registry)?;
@@ -75,7 +81,6 @@ impl App {
             ssps: ssps.iter().map(|seed| seed.settings().id.clone()).collect(),
             max_publishers: config.metrics_publishers,
         };
-        let vendors = Arc::new(config.vendors);
         control.spawn(Arc::clone(&vendors).watch());
         let shared = Shared {
             directory: Directory::new(config.publishers)?,

@@ -135,9 +135,11 @@ fn build(config: Config, users: usize, runtime: &Runtime) -> Gateway {
     let operator = |settings: &operator::Settings| {
         OperatorClient::new(settings.clone(), Arc::new(Nobody), Clock::System, metrics.clone())
     };
+    let vendors = Arc::new(config.vendors);
     let parts = identity::Parts {
         store,
         operators: Operators { uid2: operator(&config.operator), euid: operator(&config.operator_euid) },
+        vendors: vendors.list(),
         clock: Clock::System,
         metrics: identity::Metrics::register(&registry).expect("a fresh registry"),
     };
@@ -152,7 +154,7 @@ fn build(config: Config, users: usize, runtime: &Runtime) -> Gateway {
         identities,
         metrics: Metrics::register(&registry, &labels).expect("a fresh registry"),
         limits: config.limits,
-        vendors: Arc::new(config.vendors),
+        vendors,
         require_key: config.require_key,
         debug: config.debug,
         tap: Arc::default(),

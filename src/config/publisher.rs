@@ -10,7 +10,7 @@ use super::faults::Source;
 use super::reader::{Context, Section};
 use super::sections;
 use crate::gateway::{DiiGuard, Hint, KeyDigest, Match, Mode, PublisherSettings, UserIdFrom};
-use crate::identity;
+use crate::identity::{self, Notice};
 use crate::privacy::Policy;
 use crate::ssp;
 
@@ -126,8 +126,14 @@ fn one(section: &Section<'_>, registry: &mut Registry<'_>) -> Option<PublisherSe
     let guards = [("strip", DiiGuard::Strip), ("reject", DiiGuard::Reject), ("off", DiiGuard::Off)];
     let dii_guard = section.choice("dii_guard", &guards);
     let inserter = inserter(section);
+    let notices = [("always", Notice::Always), ("per_login", Notice::PerLogin)];
+    let notice = section.choice("notice", &notices);
     let (name, own) = (Arc::<str>::from(id.as_deref()?), own?);
-    let tenant = |credentials| identity::Publisher::new(Arc::clone(&name), Arc::new(credentials));
+    let rules = Arc::new(policy.clone());
+    let tenant = |credentials| {
+        let tenant = identity::Publisher::new(Arc::clone(&name), Arc::new(credentials));
+        tenant.under(Arc::clone(&rules), notice.unwrap_or_default())
+    };
     Some(PublisherSettings {
         identity: tenant(own.main),
         euid: own.euid.map(tenant),

@@ -109,6 +109,7 @@ impl World {
         let parts = identity::Parts {
             store: self.store.clone(),
             operators: Operators { uid2, euid },
+            vendors: self.vendors.list(),
             clock: Clock::System,
             metrics: identity::Metrics::register(registry)?,
         };

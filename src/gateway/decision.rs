@@ -9,6 +9,7 @@ use super::hints;
 use super::inject::{Outgoing, OutgoingLeg};
 use super::reason::{Reason, ResultLabel, reason_of, reason_of_absence};
 use super::removal::{EUID, FAMILY, OURS, UID2, both, strip_of};
+use super::stored;
 use crate::identity::{Absence, Denial, How, Injectable, Marked, Resolution, Seen};
 use crate::openrtb::{BidRequest, Strip};
 use crate::privacy::{Consent, StripWhat, Verdict};
@@ -52,9 +53,10 @@ async fn judged(shared: &Shared, admitted: &Admitted) -> Decision {
     // Markers come before anything is ranked: an opted-out user is never represented, whoever wrote the entry.
     let seen = shared.identities.see(&admitted.subject);
     if let Some(denial) = seen.denial() {
-        return denied(denial, admitted.verdict);
+        return denied(shared, admitted, denial);
     }
-    match admitted.verdict {
+    let verdict = stored::settled(shared, admitted, &seen).await.unwrap_or(admitted.verdict);
+    match verdict {
         Verdict::Strip(what, reason) => Decision::stripped(strip_of(what), reason_of(reason)),
         Verdict::Pass(_) if admitted.theirs || admitted.other_stays() => theirs(shared, admitted).await,
         Verdict::Pass(reason) => unadded(shared, admitted, reason_of(reason)).await,
@@ -102,17 +104,25 @@ async fn of_user(
         futures_util::future::join(shared.identities.denial(tenant, &others, patience), resolving).await
     };
     let next = match resolution {
-        Resolution::Denied(denial) => return denied(denial, admitted.verdict),
-        Resolution::Token(token) => injected(token, Hint::User, admitted.theirs),
+        Resolution::Denied(denial) => return denied(shared, admitted, denial),
+        Resolution::Token(token) => match stored::against(shared, admitted, &token) {
+            Some(verdict) => return forbidden(admitted, verdict),
+            None => injected(token, Hint::User, admitted.theirs),
+        },
         Resolution::Absent(absence) => without_user(admitted, cookie, absence),
     };
-    let decision = unless(marked, admitted, next);
+    let decision = unless(shared, marked, admitted, next);
     if decision.source.is_none_or(|source| source == Hint::User) {
         return decision;
     }
     // An identity that is not the user's own goes only once it is known that they did not leave. No second wait: what
     // is not told by now is unknown.
-    unless(shared.identities.denial(tenant, &admitted.subject, || Duration::ZERO).await, admitted, decision)
+    unless(
+        shared,
+        shared.identities.denial(tenant, &admitted.subject, || Duration::ZERO).await,
+        admitted,
+        decision,
+    )
 }
 
 /// What is there besides the user: the cookie's token, else theirs, else nothing.
@@ -145,14 +155,14 @@ async fn unadded(shared: &Shared, admitted: &Admitted, reason: Reason) -> Decisi
 async fn staying(shared: &Shared, admitted: &Admitted, decision: Decision) -> Decision {
     let (tenant, patience) = (admitted.tenant(), || admitted.budget.patience());
     let marked = shared.identities.denial(tenant, &admitted.subject, patience).await;
-    unless(marked, admitted, decision)
+    unless(shared, marked, admitted, decision)
 }
 
 /// The decision, unless somebody in the request left.
-fn unless(marked: Marked, admitted: &Admitted, decision: Decision) -> Decision {
+fn unless(shared: &Shared, marked: Marked, admitted: &Admitted, decision: Decision) -> Decision {
     match marked {
         Marked::Clear => decision,
-        Marked::Denied(denial) => denied(denial, admitted.verdict),
+        Marked::Denied(denial) => denied(shared, admitted, denial),
         Marked::Unknown => untold(),
     }
 }
@@ -239,16 +249,33 @@ fn injected(token: Injectable, source: Hint, theirs: bool) -> Decision {
     Decision { result, source: Some(source), token: Some(token), ..absent(reason) }
 }
 
+/// A token that what was said at login forbids.
+fn forbidden(admitted: &Admitted, verdict: Verdict) -> Decision {
+    match verdict {
+        Verdict::Strip(what, reason) => Decision::stripped(strip_of(what), reason_of(reason)),
+        Verdict::Pass(_) | Verdict::Inject(_) if admitted.theirs => Decision::kept(),
+        Verdict::Pass(reason) => absent(reason_of(reason)),
+        Verdict::Inject(_) => absent(Reason::NoHint),
+    }
+}
+
 /// A marker wins over every verdict, except that a verdict may remove more.
-fn denied(denial: Denial, verdict: Verdict) -> Decision {
-    let strip = match verdict {
+fn denied(shared: &Shared, admitted: &Admitted, denial: Denial) -> Decision {
+    let wider = match admitted.verdict {
         Verdict::Strip(StripWhat::All, _) => Strip::All,
         Verdict::Strip(StripWhat::UidFamily, _) => Strip::Sources(FAMILY),
         _ => Strip::Sources(OURS),
     };
-    let reason = match denial {
-        Denial::OptedOut => Reason::Optout,
-        Denial::LoggedOut => Reason::LoggedOut,
-    };
-    Decision::stripped(strip, reason)
+    match denial {
+        Denial::OptedOut => Decision::stripped(wider, Reason::Optout),
+        Denial::LoggedOut => Decision::stripped(wider, Reason::LoggedOut),
+        Denial::Notice => Decision::stripped(wider, Reason::Notice),
+        // As if the request said it.
+        Denial::Privacy(reason) => {
+            match stored::sticking(shared, admitted, reason).unwrap_or(admitted.verdict) {
+                Verdict::Inject(_) => Decision::stripped(wider, reason_of(reason)),
+                verdict => forbidden(admitted, verdict),
+            }
+        }
+    }
 }

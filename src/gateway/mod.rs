@@ -25,6 +25,7 @@ mod rehearsal;
 mod removal;
 mod scopes;
 mod signals;
+mod stored;
 mod subject;
 mod tap;
 mod vendors;

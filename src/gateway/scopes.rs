@@ -3,8 +3,10 @@
 //! A publisher with one of them has that one, whatever a request says, at no cost. Never both: one request is about one
 //! scope, and an entry of the other scope stands under the other's table.
 
+use std::sync::Arc;
+
 use crate::identity;
-use crate::privacy::{Regime, Signals, regime_for};
+use crate::privacy::{Policy, Regime, Signals, regime_for};
 use crate::uid2::Scope;
 
 use super::directory::PublisherSettings;
@@ -24,6 +26,18 @@ impl PublisherSettings {
     /// Every tenant it is: its own first.
     pub fn tenants(&self) -> impl Iterator<Item = &identity::Publisher> {
         std::iter::once(&self.identity).chain(&self.euid)
+    }
+
+    /// Puts another privacy policy in force.
+    pub fn set_policy(&mut self, policy: &Policy) {
+        let rules = Arc::new(policy.clone());
+        let under = |tenant: identity::Publisher| {
+            let notice = tenant.notice();
+            tenant.under(Arc::clone(&rules), notice)
+        };
+        self.policy = policy.clone();
+        self.identity = under(self.identity.clone());
+        self.euid = self.euid.take().map(under);
     }
 
     /// The tenants of other scopes than this.

@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use sha2::{Digest, Sha256};
 
+use crate::identity::VendorList;
 use crate::privacy::{Gvl, GvlError};
 
 /// `privacy.gvl` of the configuration.
@@ -72,6 +73,12 @@ impl Vendors {
     /// The list as it is now, for one request.
     pub fn current(&self) -> arc_swap::Guard<Arc<Gvl>> {
         self.current.load()
+    }
+
+    /// The same for whoever asks from below.
+    pub fn list(self: &Arc<Self>) -> VendorList {
+        let vendors = Arc::clone(self);
+        Arc::new(move || Arc::clone(&vendors.current()))
     }
 
     /// Looks at the file for as long as anybody else holds the list.

@@ -29,6 +29,7 @@ impl Identities {
             Phase::Lapsed => return Resolution::Absent(Absence::Lapsed),
             Phase::Dead => return Resolution::Absent(Absence::Dead),
         };
-        Resolution::Token(Injectable { token: Arc::new(held.advertising_token.clone()), how })
+        let token = Arc::new(held.advertising_token.clone());
+        Resolution::Token(Injectable { token, said: None, noticed: true, how })
     }
 }

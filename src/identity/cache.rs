@@ -13,6 +13,7 @@ use moka::sync::Cache;
 
 use super::{Absence, Denial, Settings};
 use crate::net::backoff::full_jitter;
+use crate::privacy::Said;
 use crate::store::RecordKey;
 use crate::time::UnixMillis;
 use crate::uid2::{AdvertisingToken, Environment, Phase, Times};
@@ -62,6 +63,10 @@ pub(super) struct Token {
     pub(super) environment: Environment,
     /// The identifier behind it: its opt-out counts for everybody who has it.
     pub(super) dii: Option<RecordKey>,
+    /// What was said at login, when anything was: most users said nothing, and cost nothing.
+    pub(super) said: Option<Arc<Said>>,
+    /// The publisher asserted notice at login.
+    pub(super) noticed: bool,
     /// No refresh before this moment, milliseconds: one is on its way, or the last one failed.
     next_try: AtomicI64,
     /// Refreshes that failed in a row.
@@ -76,7 +81,24 @@ impl Token {
         dii: Option<RecordKey>,
     ) -> Self {
         let (next_try, failures) = (AtomicI64::new(i64::MIN), AtomicU32::new(0));
-        Self { text: Arc::new(token), times, environment, dii, next_try, failures }
+        let (said, noticed) = (None, false);
+        Self { text: Arc::new(token), times, environment, dii, said, noticed, next_try, failures }
+    }
+
+    /// The same, of a user of whom this was said at login.
+    pub(super) fn of_whom(self, said: &Said) -> Self {
+        let noticed = said.notice == Some(true);
+        let said = (!said.is_silent()).then(|| Arc::new(said.clone()));
+        Self { said, noticed, ..self }
+    }
+
+    /// Bytes that it holds elsewhere.
+    fn payload(&self) -> usize {
+        let of = |said: &Said| {
+            let texts = [&said.consent, &said.us_privacy, &said.gpp].into_iter().flatten().map(String::len);
+            size_of::<Said>() + texts.sum::<usize>() + said.gpp_sid.as_ref().map_or(0, |ids| 4 * ids.len())
+        };
+        self.text.as_str().len() + size_of::<AdvertisingToken>() + self.said.as_deref().map_or(0, of)
     }
 
     /// Takes the right to refresh, for a while: one caller gets it.
@@ -183,7 +205,7 @@ impl HotCache {
 impl Entry {
     fn weight(&self) -> u32 {
         let payload = match &self.what {
-            What::Token(token) => token.text.as_str().len() + size_of::<AdvertisingToken>(),
+            What::Token(token) => token.payload(),
             What::Denied { .. } | What::Nothing { .. } => 0,
         };
         let bytes = size_of::<RecordKey>() + size_of::<Self>() + payload;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::cache::What;
 use super::flight::Boarding;
 use super::refresher::{Refreshed, is_spent};
-use super::{How, Identities, Inner, LoginAnswer, LoginError, Origin, Publisher};
+use super::{Denial, How, Identities, Inner, LoginAnswer, LoginError, Origin, Publisher};
 use crate::operator::Fault;
 use crate::privacy::Consent;
 use crate::store::{Record, RecordKey, State};
@@ -62,6 +62,8 @@ pub enum TokenAnswer {
     NotFound,
     /// The user opted out.
     OptedOut,
+    /// What was said at login forbids it now.
+    Denied(Denial),
 }
 
 impl Identities {
@@ -127,7 +129,7 @@ impl Inner {
     }
 
     async fn token(self: &Arc<Self>, wish: &Wish) -> Result<TokenAnswer, LoginError> {
-        let record = match self.held(wish.key).await? {
+        let record = match self.held(wish).await? {
             Held::Final(answer) => return Ok(answer),
             Held::Usable(answer, record) if self.will_do(&record, wish.min_ttl) => {
                 self.refresh_beside(wish, &record);
@@ -137,9 +139,9 @@ impl Inner {
         };
         let (held, fault) = match self.freshen(wish, record.generation).await? {
             // Not read again: the store may not have taken it.
-            Some(Refreshed::Renewed(record)) => (self.hold(wish.key, record), None),
-            Some(Refreshed::Failed(_, fault)) => (self.held(wish.key).await?, Some(fault)),
-            _ => (self.held(wish.key).await?, None),
+            Some(Refreshed::Renewed(record)) => (self.hold(wish, record), None),
+            Some(Refreshed::Failed(_, fault)) => (self.held(wish).await?, Some(fault)),
+            _ => (self.held(wish).await?, None),
         };
         match held {
             Held::Final(answer) | Held::Usable(answer, _) => Ok(answer),
@@ -147,21 +149,24 @@ impl Inner {
         }
     }
 
-    pub(super) async fn held(&self, key: RecordKey) -> Result<Held, LoginError> {
-        if self.store.opted_out(&key, self.clock.now()) {
+    pub(super) async fn held(&self, wish: &Wish) -> Result<Held, LoginError> {
+        if self.store.opted_out(&wish.key, self.clock.now()) {
             return Ok(Held::Final(TokenAnswer::OptedOut));
         }
-        let record = self.store.read(key).await?;
-        Ok(record.map_or(Held::Final(TokenAnswer::NotFound), |record| self.hold(key, record)))
+        let record = self.store.read(wish.key).await?;
+        Ok(record.map_or(Held::Final(TokenAnswer::NotFound), |record| self.hold(wish, record)))
     }
 
     /// What a record gives.
-    fn hold(&self, key: RecordKey, record: Record) -> Held {
+    fn hold(&self, wish: &Wish, record: Record) -> Held {
         let identity = match &record.state {
             State::LoggedOut | State::Alias(_) => return Held::Final(TokenAnswer::NotFound),
-            State::Active(identity) if !self.record_opted_out(key, &record) => identity,
+            State::Active(identity) if !self.record_opted_out(wish.key, &record) => identity,
             State::OptedOut | State::Active(_) => return Held::Final(TokenAnswer::OptedOut),
         };
+        if let Err(denial) = self.allowed(&wish.publisher, &record) {
+            return Held::Final(TokenAnswer::Denied(denial));
+        }
         match self.record_phase(&record) {
             uid2::Phase::Fresh | uid2::Phase::Due => Held::Usable(answer(identity), record),
             uid2::Phase::Lapsed => Held::Lapsed(record),
@@ -244,6 +249,7 @@ impl From<TokenAnswer> for Option<LoginAnswer> {
     fn from(answer: TokenAnswer) -> Self {
         match answer {
             TokenAnswer::OptedOut => Some(LoginAnswer::OptedOut),
+            TokenAnswer::Denied(denial) => Some(LoginAnswer::Denied(denial)),
             TokenAnswer::NotFound | TokenAnswer::Token { .. } => None,
         }
     }

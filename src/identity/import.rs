@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::current::{Held, Wish};
 use super::refresher::{DAY_MS, Refreshed};
-use super::{Identities, Inner, LoginAnswer, LoginError, Origin, Publisher};
+use super::session::Before;
+use super::{Denial, Identities, Inner, LoginAnswer, LoginError, Origin, Publisher};
 use crate::privacy::{Consent, Said};
-use crate::store::{Draft, Expect, RecordKey, State};
+use crate::store::{Draft, RecordKey, State};
 use crate::uid2::Identity;
 use crate::uid2::cookie::MAX_LIFE_MS;
 
@@ -33,6 +34,8 @@ pub enum Imported {
     OptedOut,
     /// Not taken.
     Unfit(Unfit),
+    /// Only a login may give this user an identity.
+    Denied(Denial),
 }
 
 impl Identities {
@@ -99,7 +102,11 @@ impl Inner {
             state: State::Active(identity),
         };
         self.known.insert(&key);
-        let stored = self.replace(key, Expect::Any, draft).await?;
+        if let Some(denial) = self.barred(publisher, key).await? {
+            return Ok(Imported::Denied(denial));
+        }
+        let Before::Write(before) = self.before(key, false).await? else { return Ok(Imported::OptedOut) };
+        let stored = self.replace(key, before, draft).await?;
         let Some(record) = stored else { return Ok(Imported::OptedOut) };
         self.keep(key, &record, super::How::Fresh);
         // An opt-out that was learned meanwhile is the newer truth.
@@ -107,7 +114,7 @@ impl Inner {
     }
 
     async fn refresh_now(self: &Arc<Self>, wish: &Wish) -> Result<Option<LoginAnswer>, LoginError> {
-        let record = match self.held(wish.key).await? {
+        let record = match self.held(wish).await? {
             Held::Final(answer) => return Ok(answer.into()),
             Held::Usable(_, record) if self.will_do(&record, wish.min_ttl) => {
                 return Ok(active(record.state));
@@ -116,8 +123,8 @@ impl Inner {
         };
         let (held, fault) = match self.freshen(wish, record.generation).await? {
             Some(Refreshed::Renewed(record)) => return Ok(active(record.state)),
-            Some(Refreshed::Failed(_, fault)) => (self.held(wish.key).await?, Some(fault)),
-            _ => (self.held(wish.key).await?, None),
+            Some(Refreshed::Failed(_, fault)) => (self.held(wish).await?, Some(fault)),
+            _ => (self.held(wish).await?, None),
         };
         match (held, fault) {
             (Held::Final(answer), _) => Ok(answer.into()),

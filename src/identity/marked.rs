@@ -15,6 +15,7 @@ use super::cache::{Entry, What};
 use super::flight::Boarding;
 use super::metrics::Found;
 use super::{Absence, Denial, How, Identities, Inner, Publisher, Resolution, Subject};
+use crate::privacy::Said;
 use crate::store::RecordKey;
 use crate::time::UnixMillis;
 use crate::uid2::Phase;
@@ -51,6 +52,22 @@ impl Seen {
     /// Whether memory tells of everybody besides the user, and there is no marker.
     pub fn others_are_clear(&self) -> bool {
         self.denial.is_none() && self.others_clear
+    }
+
+    /// What the user said of their privacy at login, as far as memory tells; `None`: nothing that a judgement goes by.
+    pub fn said(&self) -> Option<&Said> {
+        match self.user.as_ref()? {
+            Sight::Entry(entry) => match &entry.what {
+                What::Token(token) => token.said.as_deref(),
+                What::Denied { .. } | What::Nothing { .. } => None,
+            },
+            Sight::Stranger | Sight::OptedOut | Sight::Forgotten => None,
+        }
+    }
+
+    /// The user is known, but memory tells nothing of them any more.
+    pub fn forgot_user(&self) -> bool {
+        matches!(self.user, Some(Sight::Forgotten))
     }
 
     pub(super) fn into_user(self) -> (Option<Sight>, UnixMillis) {

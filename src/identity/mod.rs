@@ -14,6 +14,7 @@
 
 mod browser;
 mod cache;
+mod consent;
 mod current;
 mod filter;
 mod flight;
@@ -38,6 +39,7 @@ use tokio::runtime::Handle;
 
 use crate::net::permit::Permits;
 use crate::operator::{self, Credentials, Operators};
+use crate::privacy::{self, Gvl, Policy, Regime, Said};
 use crate::store::{RecordKey, Store, StoreError, Tenant};
 use crate::time::Clock;
 use crate::uid2::cookie::Claim;
@@ -91,12 +93,39 @@ impl Default for Settings {
 pub struct Publisher {
     id: Arc<str>,
     credentials: Arc<Credentials>,
+    policy: Arc<Policy>,
+    notice: Notice,
+}
+
+/// Whether users were told that an identity is made of their e-mail address or phone number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Notice {
+    /// Always: the publisher sees to it.
+    #[default]
+    Always,
+    /// The publisher says so at each login; without that there is no identity.
+    PerLogin,
 }
 
 impl Publisher {
-    /// The tenant `id` with its key pair.
+    /// The tenant `id` with its key pair, under the default policy.
     pub fn new(id: Arc<str>, credentials: Arc<Credentials>) -> Self {
-        Self { id, credentials }
+        Self { id, credentials, policy: Arc::default(), notice: Notice::default() }
+    }
+
+    /// The same under this policy: by it what was said at login is judged again at each refresh.
+    #[must_use]
+    pub fn under(self, policy: Arc<Policy>, notice: Notice) -> Self {
+        Self { policy, notice, ..self }
+    }
+
+    /// Whether its logins have to assert notice.
+    pub fn notice(&self) -> Notice {
+        self.notice
+    }
+
+    fn regime(&self) -> Regime {
+        consent::regime(self.scope())
     }
 
     /// UID2 or EUID.
@@ -142,6 +171,10 @@ pub enum Resolution {
 #[derive(Clone, Debug)]
 pub struct Injectable {
     token: Arc<AdvertisingToken>,
+    /// What was said at login, when anything was.
+    said: Option<Arc<Said>>,
+    /// The publisher asserted notice at login.
+    noticed: bool,
     /// Where it came from.
     pub how: How,
 }
@@ -150,6 +183,11 @@ impl Injectable {
     /// The text for `uids[].id`.
     pub fn as_str(&self) -> &str {
         self.token.as_str()
+    }
+
+    /// What was said of the user's privacy at login; `None`: nothing that a judgement goes by.
+    pub fn said(&self) -> Option<&Said> {
+        self.said.as_deref()
     }
 }
 
@@ -196,7 +234,14 @@ pub enum Denial {
     OptedOut,
     /// Logged out.
     LoggedOut,
+    /// What was said at the last login forbids it.
+    Privacy(privacy::Reason),
+    /// Nobody asserted at login that the user was told.
+    Notice,
 }
+
+/// The vendor list in force, whenever it is asked for.
+pub type VendorList = Arc<dyn Fn() -> Arc<Gvl> + Send + Sync>;
 
 /// What the floor is built from.
 pub struct Parts {
@@ -204,6 +249,8 @@ pub struct Parts {
     pub store: Store,
     /// Who makes tokens.
     pub operators: Operators,
+    /// What vendors declare: a refresh judges again what was said at login.
+    pub vendors: VendorList,
     /// Wall-clock time.
     pub clock: Clock,
     /// Families of this module.
@@ -218,6 +265,7 @@ struct Inner {
     settings: Settings,
     store: Store,
     operators: Operators,
+    vendors: VendorList,
     clock: Clock,
     metrics: Metrics,
     cache: HotCache,
@@ -235,7 +283,7 @@ struct Inner {
 impl Identities {
     /// Builds the floor: fills the filter from the store and starts the sweeper on `control`. Blocks on the disk.
     pub fn new(settings: Settings, parts: Parts, control: Handle) -> Result<Self, StoreError> {
-        let Parts { store, operators, clock, metrics } = parts;
+        let Parts { store, operators, vendors, clock, metrics } = parts;
         let known = KnownKeys::load(&store)?;
         let cache = HotCache::new(&settings);
         let flights = Flights::new(settings.max_flights);
@@ -246,6 +294,7 @@ impl Identities {
             settings,
             store,
             operators,
+            vendors,
             clock,
             metrics,
             cache,

@@ -3,16 +3,20 @@
 use std::time::Duration;
 
 use super::cache::{Entry, What};
-use super::resolver::random;
+use super::resolver::{jittered, random};
 use super::{Absence, Denial, How, Inner, Publisher, Resolution};
 use crate::operator::{Fault, Minted};
-use crate::privacy::Consent;
+use crate::privacy::{Consent, Said};
 use crate::store::{Draft, Expect, Record, RecordKey, State, Written};
 use crate::time::UnixMillis;
 use crate::uid2::{Identity, Phase};
 
 /// A day, milliseconds.
 pub(super) const DAY_MS: i64 = 86_400_000;
+
+/// So long a refresh that privacy forbids is not thought of again, milliseconds, before jitter: policy and vendor list change
+/// rarely.
+const FORBIDDEN_MS: i64 = 60_000;
 
 /// How a refresh ended.
 pub(super) enum Refreshed {
@@ -28,6 +32,8 @@ pub(super) enum Refreshed {
     Busy(Record),
     /// The operator failed; later. The record is as it was.
     Failed(Record, Fault),
+    /// What was said at login does not allow it any more: nobody was asked. The record is as it was.
+    Forbidden(Record, Denial),
 }
 
 /// Whether a record's refresh token was rejected. Such a record is kept no longer than its token can be sent, so that
@@ -46,6 +52,9 @@ impl Inner {
         _consent: Consent,
     ) -> Refreshed {
         let State::Active(identity) = &record.state else { return Refreshed::Overtaken };
+        if let Err(denial) = self.allowed(publisher, &record) {
+            return Refreshed::Forbidden(record, denial);
+        }
         let Some(_permit) = self.refreshes.try_take() else { return Refreshed::Busy(record) };
         match self.operators.of(&publisher.credentials).refresh(&publisher.credentials, identity).await {
             Ok(Minted::Identity(renewed)) => self.renew(key, record, renewed).await,
@@ -75,6 +84,7 @@ impl Inner {
             Refreshed::Rejected(record) => self.spent(key, record),
             Refreshed::Busy(record) => self.later(key, record, Absence::Busy),
             Refreshed::Failed(record, _) => self.later(key, record, Absence::Operator),
+            Refreshed::Forbidden(record, denial) => self.forbidden(key, record, *denial),
         }
     }
 
@@ -140,7 +150,8 @@ impl Inner {
         self.cache.insert(key, Entry { generation, what: marker() }, now);
         let keys = std::iter::once(key).chain(record.dii).collect();
         self.remember_opt_out(keys, now, until).await;
-        let draft = Draft { state: State::OptedOut, keep_until: until, ..record.into() };
+        let draft =
+            Draft { said: Said::default(), state: State::OptedOut, keep_until: until, ..record.into() };
         match self.store.write(key, Expect::Generation(generation), draft).await {
             Ok(Written::Stored { generation }) => {
                 self.cache.insert(key, Entry { generation, what: marker() }, now);
@@ -174,6 +185,20 @@ impl Inner {
             token.back_off(self.clock.now(), random());
         }
         answer
+    }
+
+    /// No refresh, by what was said at login: a token that is still good is judged anew with each request that asks for it.
+    fn forbidden(&self, key: RecordKey, record: &Record, why: Denial) -> Resolution {
+        let until = self.clock.now().plus(jittered(FORBIDDEN_MS));
+        if !matches!(self.record_phase(record), Phase::Fresh | Phase::Due) {
+            let what = What::Denied { why, until };
+            return self.insert(key, Entry { generation: record.generation, what }, How::Fresh);
+        }
+        let present = self.keep(key, record, How::Due);
+        if let Some(What::Token(token)) = self.cache.find(&key).as_deref().map(|entry| &entry.what) {
+            token.put_off(until);
+        }
+        present
     }
 
     fn observe(&self, old: &Identity, written: UnixMillis, now: UnixMillis) {

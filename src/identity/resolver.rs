@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::cache::{Entry, Token, What};
+use super::consent::{noticed, why_left};
 use super::flight::{Boarding, Pilot};
 use super::marked::{Seen, Sight};
 use super::metrics::Found;
@@ -36,7 +37,7 @@ impl Identities {
         let sight = sight.unwrap_or_else(|| inner.sight(&key, now));
         let hot = inner.hot(publisher, &sight, now);
         drop(sight);
-        match hot {
+        let resolution = match hot {
             Hot::Answer(resolution) => resolution,
             Hot::Due(resolution) => {
                 inner.start(publisher, key, consent);
@@ -46,7 +47,8 @@ impl Identities {
                 Some(answer) => inner.wait_for(key, answer, patience()).await,
                 None => Resolution::Absent(Absence::Busy),
             },
-        }
+        };
+        noticed(publisher, resolution)
     }
 }
 
@@ -244,7 +246,7 @@ impl Inner {
     pub(super) fn take_in(&self, key: RecordKey, record: &Record) -> Resolution {
         match &record.state {
             State::OptedOut => self.denied(key, record, Denial::OptedOut),
-            State::LoggedOut => self.denied(key, record, Denial::LoggedOut),
+            State::LoggedOut => self.denied(key, record, why_left(record)),
             State::Active(_) => self.keep(key, record, How::Fresh),
             State::Alias(_) => self.nothing(key, record.generation, Absence::UnknownUser),
         }
@@ -254,7 +256,7 @@ impl Inner {
     pub(super) fn keep(&self, key: RecordKey, record: &Record, how: How) -> Resolution {
         let State::Active(identity) = &record.state else { return Resolution::Absent(Absence::Store) };
         let text = identity.advertising_token.clone();
-        let token = Token::new(text, identity.times, record.environment, record.dii);
+        let token = Token::new(text, identity.times, record.environment, record.dii).of_whom(&record.said);
         if is_spent(record) {
             token.put_off(UnixMillis(i64::MAX));
         }
@@ -310,7 +312,8 @@ impl Inner {
 }
 
 fn token_of(token: &Token, how: How) -> Resolution {
-    Resolution::Token(Injectable { token: Arc::clone(&token.text), how })
+    let (text, said) = (Arc::clone(&token.text), token.said.clone());
+    Resolution::Token(Injectable { token: text, said, noticed: token.noticed, how })
 }
 
 /// Half of `ms` up to all of it, so that entries made together do not end together.

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use super::cache::{Entry, What};
+use super::consent::{lasting, why_left};
 use super::refresher::{DAY_MS, record_of};
 use super::{Denial, How, Identities, Inner, Origin, Publisher};
 use crate::operator::{Fault, Minted};
 use crate::privacy::{Consent, Said};
 use crate::store::{Draft, Expect, Record, RecordKey, State, StoreError, Written};
 use crate::time::UnixMillis;
-use crate::uid2::{DiiHash, Identity};
+use crate::uid2::{DiiHash, Identity, Scope};
 
 /// So often a login that meets others of the same user tries to be the one after them; then it just writes.
 const LOGIN_TRIES: u32 = 3;
@@ -21,8 +22,8 @@ pub struct Login<'a> {
     pub user_id: &'a [u8],
     /// The hashed e-mail address or phone number.
     pub dii: DiiHash,
-    /// The TCF string, for EUID.
-    pub tcf: Option<String>,
+    /// What was said of the user's privacy; it is kept with the identity, and of EUID the TC string goes to the operator.
+    pub said: Said,
     /// How the login came about.
     pub origin: Origin,
 }
@@ -38,6 +39,8 @@ pub enum LoginAnswer {
     OptedOutAtSite,
     /// EUID: the TCF string lacks a purpose.
     InsufficientConsent,
+    /// What was said at login forbids it now.
+    Denied(Denial),
 }
 
 /// Why a login, or another identity call, failed.
@@ -70,9 +73,9 @@ impl Identities {
     ) -> Result<LoginAnswer, LoginError> {
         let (inner, publisher) = (Arc::clone(&self.0), publisher.clone());
         let key = self.user_key(&publisher, login.user_id);
-        let Login { dii, tcf, origin, .. } = login;
+        let Login { dii, said, origin, .. } = login;
         self.on_control(
-            async move { inner.login(&publisher, key, Claim { dii, tcf, origin }, consent).await },
+            async move { inner.login(&publisher, key, Claim { dii, said, origin }, consent).await },
         )
         .await
     }
@@ -88,13 +91,13 @@ impl Identities {
 /// What a login claims.
 struct Claim {
     dii: DiiHash,
-    tcf: Option<String>,
+    said: Said,
     origin: Origin,
 }
 
 /// What stands under a key.
 #[expect(clippy::large_enum_variant, reason = "lives for one call")]
-enum Stands {
+pub(super) enum Stands {
     Record(Record),
     Nothing,
     /// Something that does not open or does not read.
@@ -102,7 +105,7 @@ enum Stands {
 }
 
 /// Whether a login may write, and over what.
-enum Before {
+pub(super) enum Before {
     Write(Expect),
     OptedOut,
 }
@@ -123,7 +126,7 @@ impl Inner {
             dii: Some(dii),
             origin: claim.origin,
             provider: None,
-            said: Said::default(),
+            said: if state == State::OptedOut { Said::default() } else { claim.said.clone() },
             created: self.clock.now(),
             keep_until,
             state,
@@ -145,7 +148,8 @@ impl Inner {
         self.known.insert(&key);
         let Before::Write(before) = self.before(key, false).await? else { return Ok(LoginAnswer::OptedOut) };
         let operator = self.operators.of(&publisher.credentials);
-        match operator.generate(&publisher.credentials, &claim.dii, claim.tcf.as_deref()).await? {
+        let tcf = claim.said.consent.as_deref().filter(|_| publisher.scope() == Scope::Euid);
+        match operator.generate(&publisher.credentials, &claim.dii, tcf).await? {
             Minted::Identity(identity) => {
                 let draft = draft(State::Active(identity.clone()), identity.times.refresh_expires);
                 let Some(record) = self.replace(key, before, draft).await? else {
@@ -165,7 +169,7 @@ impl Inner {
     }
 
     /// What a login finds; `again`: it has looked before, so a logout is one that came since.
-    async fn before(&self, key: RecordKey, again: bool) -> Result<Before, LoginError> {
+    pub(super) async fn before(&self, key: RecordKey, again: bool) -> Result<Before, LoginError> {
         let record = match self.stands(key).await? {
             Stands::Record(record) => record,
             Stands::Nothing => return Ok(Before::Write(Expect::Generation(0))),
@@ -217,7 +221,7 @@ impl Inner {
         }
     }
 
-    async fn stands(&self, key: RecordKey) -> Result<Stands, StoreError> {
+    pub(super) async fn stands(&self, key: RecordKey) -> Result<Stands, StoreError> {
         match self.store.read(key).await {
             Ok(Some(record)) => Ok(Stands::Record(record)),
             Ok(None) => Ok(Stands::Nothing),
@@ -250,11 +254,17 @@ impl Inner {
         if !self.known.contains(&key) || self.store.opted_out(&key, now) {
             return Ok(());
         }
-        self.bury(publisher, key).await
+        self.bury(publisher, key, None).await
     }
 
-    /// Replaces whatever stands under the key but the marker of an opt-out by a tombstone.
-    pub(super) async fn bury(&self, publisher: &Publisher, key: RecordKey) -> Result<(), LoginError> {
+    /// Replaces whatever stands under the key but the marker of an opt-out by a tombstone; what was said of COPPA and GPC,
+    /// now or by the login that is ended, stays in it.
+    pub(super) async fn bury(
+        &self,
+        publisher: &Publisher,
+        key: RecordKey,
+        said: Option<Said>,
+    ) -> Result<(), LoginError> {
         let now = self.clock.now();
         let until = now.plus(DAY_MS);
         let marker = |generation| {
@@ -280,10 +290,12 @@ impl Inner {
                     (Expect::Any, nobody(publisher, now))
                 }
             };
-            let tombstone = Draft { dii: None, state: State::LoggedOut, keep_until: until, ..dead };
+            let last = said.as_ref().unwrap_or(&dead.said);
+            let (said, keep_until) = lasting(dead.scope, last, until, now);
+            let tombstone = Draft { dii: None, said, state: State::LoggedOut, keep_until, ..dead };
             // A lost write means that somebody else's was stored, so this ends.
             if let Some(record) = self.put(key, before, tombstone).await? {
-                self.denied(key, &record, Denial::LoggedOut);
+                self.denied(key, &record, why_left(&record));
                 return Ok(());
             }
         }

@@ -30,7 +30,7 @@ impl Inner {
         // And last: a filter that was rebuilt between the two may have missed it.
         self.known.insert(&key);
         kept?;
-        self.bury(publisher, key).await
+        self.bury(publisher, key, None).await
     }
 
     async fn site_opt_in(&self, key: RecordKey) -> Result<(), LoginError> {

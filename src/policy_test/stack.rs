@@ -102,7 +102,7 @@ impl Lane {
         let (text, keys) = configuration(operators, &ssp_tables, demand.len(), settings)?;
         let (mut config, _) = config::from_str(&text, Path::new("policy-test.toml"), &BTreeMap::new())?;
         for (publisher, setting) in config.publishers.iter_mut().zip(settings) {
-            publisher.policy = setting.policy.clone();
+            publisher.set_policy(&setting.policy);
         }
         let gateway = App::build(config)?.start()?;
         let client = Client::builder(TokioExecutor::new()).build_http();

@@ -51,7 +51,8 @@ async fn one_marker_among_the_named_is_enough() {
     let bench = bench(&[HOURLY]);
     bench.login().await;
     let other = bench.identities.user_key(&bench.publisher, b"u2");
-    let login = Login { user_id: b"u2", dii: dii("u2@example.com"), tcf: None, origin: Origin::Login };
+    let login =
+        Login { user_id: b"u2", dii: dii("u2@example.com"), said: Said::default(), origin: Origin::Login };
     bench.identities.login(&bench.publisher, login, consent()).await.unwrap();
     let named = [bench.key(), other].into_iter().collect();
     let both = Subject { user: Some(bench.key()), named, ..Subject::default() };

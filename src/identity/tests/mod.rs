@@ -163,6 +163,7 @@ fn bench_with(settings: Settings, gate: usize, script: &[Say]) -> Bench {
     let parts = Parts {
         store: store.clone(),
         operators: Operators { uid2: client(), euid: client() },
+        vendors: Arc::new(Arc::default),
         clock: clock.clone(),
         metrics: Metrics::register(&registry).unwrap(),
     };
@@ -201,7 +202,7 @@ fn dii(address: &str) -> DiiHash {
 
 impl Bench {
     async fn login_as(&self, address: &str) -> Result<LoginAnswer, LoginError> {
-        let login = Login { user_id: b"u1", dii: dii(address), tcf: None, origin: Origin::Login };
+        let login = Login { user_id: b"u1", dii: dii(address), said: Said::default(), origin: Origin::Login };
         self.identities.login(&self.publisher, login, consent()).await
     }
 

@@ -5,12 +5,12 @@ use hyper::body::Incoming;
 use serde::Deserialize;
 
 use super::user_id::UserId;
-use super::{Answer, Fault, body, consent, stored};
+use super::{Answer, Fault, body, consent, said};
 use crate::gateway::Publisher;
 use crate::identity::{Login, LoginAnswer, Origin};
 use crate::privacy::{Said, judge_login};
 use crate::server::connection::Room;
-use crate::uid2::{DiiError, DiiHash, DiiKind, Email, Phone, Scope};
+use crate::uid2::{DiiError, DiiHash, DiiKind, Email, Phone};
 
 /// Largest login body, bytes: an address, a user id and two consent strings fit with room to spare.
 const MAX_LOGIN_BYTES: usize = 16 * 1024;
@@ -73,24 +73,27 @@ pub(super) async fn login(
 pub(super) async fn with(room: &Room, publisher: &Publisher, body: Body) -> Result<Answer, Fault> {
     let user = UserId::from_body(&body.user_id)?;
     let dii = dii(&body)?;
-    let said = Said::from(&body.privacy);
+    let told = Said::from(&body.privacy);
+    if told.gpp_sid.as_ref().is_some_and(|ids| ids.len() > said::MAX_SECTIONS) {
+        return Err(Fault::bad("privacy.gpp_sid", "must have at most 255 sections"));
+    }
     let settings = &publisher.settings;
-    let tenant = settings.tenant(settings.scope_for(|| said.signals()));
+    let tenant = settings.tenant(settings.scope_for(|| told.signals()));
     let identities = &room.gateway().shared().identities;
     if settings.others(tenant.scope()).any(|other| identities.has_opted_out(other, (user.as_bytes(), &dii))) {
         return Ok(Answer::OptedOut);
     }
-    let granted = match consent(room, (publisher, tenant.scope()), &said, judge_login) {
+    let granted = match consent(room, (publisher, tenant.scope()), &told, judge_login) {
         Ok(granted) => granted,
-        Err(reason) => return denied(room, publisher, &user, reason).await,
+        Err(reason) => return said::refused(room, publisher, &user, (&told, reason)).await,
     };
-    let tcf = if tenant.scope() == Scope::Euid { said.consent } else { None };
-    let login = Login { user_id: user.as_bytes(), dii, tcf, origin: Origin::Login };
+    if said::lacks_notice(tenant, &told) {
+        return said::refused(room, publisher, &user, (&told, "notice")).await;
+    }
+    let login = Login { user_id: user.as_bytes(), dii, said: told.clone(), origin: Origin::Login };
     match identities.login(tenant, login, granted).await? {
         LoginAnswer::Active(identity) => {
-            for other in settings.others(tenant.scope()) {
-                identities.readmit(other, user.as_bytes()).await?;
-            }
+            said::beside(room, publisher, &user, (&told, tenant.scope())).await?;
             Ok(Answer::LoggedIn {
                 scope: tenant.scope(),
                 identity: Box::new(identity),
@@ -99,19 +102,11 @@ pub(super) async fn with(room: &Room, publisher: &Publisher, body: Body) -> Resu
         }
         LoginAnswer::OptedOut => Ok(Answer::OptedOut),
         LoginAnswer::OptedOutAtSite => Err(Fault::OptedOutAtSite),
-        LoginAnswer::InsufficientConsent => denied(room, publisher, &user, "tcf_purpose").await,
+        LoginAnswer::InsufficientConsent => {
+            said::refused(room, publisher, &user, (&told, "tcf_purpose")).await
+        }
+        LoginAnswer::Denied(denial) => Ok(Answer::Denied(said::told(denial))),
     }
-}
-
-/// What the user says now also ends what earlier logins made, of either scope.
-async fn denied(
-    room: &Room,
-    publisher: &Publisher,
-    user: &UserId,
-    reason: &'static str,
-) -> Result<Answer, Fault> {
-    stored::logout(room, publisher, user).await?;
-    Ok(Answer::Denied(reason))
 }
 
 /// serde's message names the member and what was expected of it; where it quotes a value, only the place is told.

@@ -4,6 +4,7 @@ mod batch;
 mod body;
 mod fault;
 mod login;
+mod said;
 mod stored;
 mod tenants;
 mod user_id;

@@ -4,7 +4,7 @@ use ::http::Request;
 use hyper::body::Incoming;
 
 use super::user_id::UserId;
-use super::{Answer, Fault, body, consent, tenants};
+use super::{Answer, Fault, body, consent, said, tenants};
 use crate::gateway::Publisher;
 use crate::identity::{Imported, LoginAnswer, TokenAnswer, Unfit};
 use crate::privacy::{self, Said};
@@ -63,6 +63,7 @@ pub(super) async fn token(
         TokenAnswer::Token { token, identity_expires } => Ok(Answer::Token { token, identity_expires }),
         TokenAnswer::NotFound => Err(Fault::NotFound),
         TokenAnswer::OptedOut => Err(Fault::OptedOut),
+        TokenAnswer::Denied(denial) => Ok(Answer::Denied(said::told(denial))),
     }
 }
 
@@ -91,6 +92,7 @@ pub(super) async fn refresh(room: &Room, publisher: &Publisher, user: &UserId) -
             identity: Box::new(identity),
             return_identity: false,
         }),
+        Some(LoginAnswer::Denied(denial)) => Ok(Answer::Denied(said::told(denial))),
         Some(_) => Ok(Answer::OptedOut),
         None => Err(Fault::NotFound),
     }
@@ -123,6 +125,11 @@ pub(super) async fn import(
     match identities.import(tenant, user.as_bytes(), identity, consent).await? {
         Imported::Stored => Ok(Answer::Done),
         Imported::OptedOut => Err(Fault::OptedOutBefore),
+        Imported::Denied(denial) => Err(Fault::Unprocessable {
+            member: "user_id",
+            code: said::told(denial),
+            reason: "only a login may give this user an identity".into(),
+        }),
         Imported::Unfit(why) => Err(unfit(match why {
             Unfit::Scope => "advertising_token is not one of this publisher's scope".into(),
             Unfit::Dead => "refresh_expires has passed".into(),

@@ -1,0 +1,60 @@
+//! What a login says of privacy: whether there may be an identity, and what becomes of those that earlier logins made, of
+//! this scope and of the other.
+
+use super::user_id::UserId;
+use super::{Answer, Fault};
+use crate::gateway::{Publisher, denial_label, regime};
+use crate::identity::{self, Denial, Notice};
+use crate::privacy::Said;
+use crate::server::connection::Room;
+use crate::uid2::Scope;
+
+/// Most sections that a `gpp_sid` may name: a record keeps no more.
+pub(super) const MAX_SECTIONS: usize = 255;
+
+/// Whether the login lacks the assertion that the user was told.
+pub(super) fn lacks_notice(tenant: &identity::Publisher, said: &Said) -> bool {
+    tenant.notice() == Notice::PerLogin && said.notice != Some(true)
+}
+
+/// There is no identity for what the user says now, and what earlier logins made ends, of either scope.
+pub(super) async fn refused(
+    room: &Room,
+    publisher: &Publisher,
+    user: &UserId,
+    (said, reason): (&Said, &'static str),
+) -> Result<Answer, Fault> {
+    let identities = &room.gateway().shared().identities;
+    for tenant in publisher.settings.tenants() {
+        identities.refuse(tenant, user.as_bytes(), said).await?;
+    }
+    Ok(Answer::Denied(reason))
+}
+
+/// A login gave an identity of this scope. Under the other the user is no longer one who left, unless what they say
+/// forbids that one until they log in again.
+pub(super) async fn beside(
+    room: &Room,
+    publisher: &Publisher,
+    user: &UserId,
+    (said, scope): (&Said, Scope),
+) -> Result<(), Fault> {
+    let identities = &room.gateway().shared().identities;
+    for other in publisher.settings.others(scope) {
+        match said.sticking(regime(other.scope())) {
+            Some(_) => identities.refuse(other, user.as_bytes(), said).await?,
+            None => identities.readmit(other, user.as_bytes()).await?,
+        }
+    }
+    Ok(())
+}
+
+/// Why nothing is handed out.
+pub(super) fn told(denial: Denial) -> &'static str {
+    match denial {
+        Denial::Privacy(reason) => denial_label(reason),
+        Denial::Notice => "notice",
+        Denial::OptedOut => "optout",
+        Denial::LoggedOut => "logged_out",
+    }
+}
