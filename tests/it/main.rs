@@ -26,6 +26,7 @@ mod restart;
 mod scenarios;
 mod sdk;
 mod seeds;
+mod stored_privacy;
 mod support;
 mod tls;
 mod vendor_list;

@@ -2,6 +2,7 @@
 //! it is told. Here stands the bench.
 
 mod browser;
+mod consent;
 mod edges;
 mod faults;
 mod leaving;

@@ -4,6 +4,7 @@ mod hostile;
 mod legs;
 mod places;
 mod rows;
+mod said;
 mod tcf;
 
 use std::sync::LazyLock;
