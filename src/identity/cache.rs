@@ -67,6 +67,8 @@ pub(super) struct Token {
     pub(super) said: Option<Arc<Said>>,
     /// The publisher asserted notice at login.
     pub(super) noticed: bool,
+    /// When it was last given to a request, milliseconds; to none yet: the least number.
+    last_used: AtomicI64,
     /// No refresh before this moment, milliseconds: one is on its way, or the last one failed.
     next_try: AtomicI64,
     /// Refreshes that failed in a row.
@@ -82,7 +84,8 @@ impl Token {
     ) -> Self {
         let (next_try, failures) = (AtomicI64::new(i64::MIN), AtomicU32::new(0));
         let (said, noticed) = (None, false);
-        Self { text: Arc::new(token), times, environment, dii, said, noticed, next_try, failures }
+        let (text, last_used) = (Arc::new(token), AtomicI64::new(i64::MIN));
+        Self { text, times, environment, dii, said, noticed, last_used, next_try, failures }
     }
 
     /// The same, of a user of whom this was said at login.
@@ -99,6 +102,17 @@ impl Token {
             size_of::<Said>() + texts.sum::<usize>() + said.gpp_sid.as_ref().map_or(0, |ids| 4 * ids.len())
         };
         self.text.as_str().len() + size_of::<AdvertisingToken>() + self.said.as_deref().map_or(0, of)
+    }
+
+    /// A request takes the token. Not ordered with anything: it is measured, not obeyed.
+    pub(super) fn used(&self, now: UnixMillis) {
+        self.last_used.store(now.0, Ordering::Relaxed);
+    }
+
+    /// Milliseconds from `then` to its last use, 0 when it was used before that or never.
+    pub(super) fn used_after(&self, then: UnixMillis) -> u64 {
+        let last = self.last_used.load(Ordering::Relaxed);
+        u64::try_from(last.saturating_sub(then.0)).unwrap_or_default()
     }
 
     /// Takes the right to refresh, for a while: one caller gets it.

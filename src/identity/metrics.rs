@@ -27,6 +27,7 @@ pub struct Metrics {
     pub(super) token_ttl_left: Histogram,
     pub(super) refresh_lag: Histogram,
     pub(super) refresh_queue: IntGauge,
+    pub(super) optout_last_use: Histogram,
 }
 
 impl Metrics {
@@ -52,6 +53,11 @@ impl Metrics {
                 "refresh_lag_seconds",
                 "From refresh_from to the refreshed record.",
                 life,
+            )?,
+            optout_last_use: registry.histogram(
+                "optout_last_use_seconds",
+                "From an opt-out becoming known to the last use of its user's token.",
+                buckets::REQUEST,
             )?,
             refresh_queue: registry.gauge("refresh_queue", "Refreshes under way.")?,
         })

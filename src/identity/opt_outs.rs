@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use super::Inner;
+use super::cache::{Entry, What};
 use super::resolver::random;
 use crate::net::backoff::full_jitter;
 use crate::store::{RecordKey, Store, StoreError};
@@ -31,6 +32,15 @@ struct OptOut {
 pub(super) struct Unkept(Arc<Mutex<Option<VecDeque<OptOut>>>>);
 
 impl Inner {
+    /// Measures how long after an opt-out became known the token that the cache `held` until then was last given to a
+    /// request; to be called once the opt-out is in force in this process.
+    pub(super) fn measure_last_use(&self, held: Option<&Entry>, known: UnixMillis) {
+        if let Some(What::Token(token)) = held.map(|entry| &entry.what) {
+            let late = Duration::from_millis(token.used_after(known));
+            self.metrics.optout_last_use.observe(late.as_secs_f64());
+        }
+    }
+
     /// Opts keys out: in force at once, durable when this returns unless the disk refuses; then it is written later.
     pub(super) async fn remember_opt_out(&self, keys: Vec<RecordKey>, at: UnixMillis, until: UnixMillis) {
         self.known.extend(&keys);

@@ -146,10 +146,12 @@ impl Inner {
         let until = now.plus(i64::from(self.settings.optout_days) * DAY_MS);
         let generation = record.generation;
         let marker = || What::Denied { why: Denial::OptedOut, until };
+        let held = self.cache.find(&key);
         // In this process first: from here on no request sends the token, whatever the disk does.
         self.cache.insert(key, Entry { generation, what: marker() }, now);
         let keys = std::iter::once(key).chain(record.dii).collect();
         self.remember_opt_out(keys, now, until).await;
+        self.measure_last_use(held.as_deref(), now);
         let draft =
             Draft { said: Said::default(), state: State::OptedOut, keep_until: until, ..record.into() };
         match self.store.write(key, Expect::Generation(generation), draft).await {

@@ -94,11 +94,11 @@ impl Inner {
         match token.times.phase(now, self.settings.expiry_margin_ms) {
             Phase::Fresh => {
                 self.metrics.found(Found::Hit);
-                Hot::Answer(token_of(token, How::Fresh))
+                Hot::Answer(token_of(token, How::Fresh, now))
             }
             Phase::Due => {
                 self.metrics.found(Found::Due);
-                let answer = token_of(token, How::Due);
+                let answer = token_of(token, How::Due, now);
                 if token.take_refresh(now) { Hot::Due(answer) } else { Hot::Answer(answer) }
             }
             Phase::Lapsed | Phase::Dead => Hot::Ask(Found::Lapsed),
@@ -304,14 +304,15 @@ impl Inner {
                 Resolution::Denied(Denial::OptedOut)
             }
             What::Token(_) if self.cache.is_over(entry, now) => Resolution::Absent(Absence::Lapsed),
-            What::Token(token) => token_of(token, how),
+            What::Token(token) => token_of(token, how, now),
             What::Denied { why, .. } => Resolution::Denied(*why),
             What::Nothing { why, .. } => Resolution::Absent(*why),
         }
     }
 }
 
-fn token_of(token: &Token, how: How) -> Resolution {
+fn token_of(token: &Token, how: How, now: UnixMillis) -> Resolution {
+    token.used(now);
     let (text, said) = (Arc::clone(&token.text), token.said.clone());
     Resolution::Token(Injectable { token: text, said, noticed: token.noticed, how })
 }

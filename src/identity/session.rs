@@ -240,7 +240,9 @@ impl Inner {
         opted_out: &[RecordKey],
         draft: Draft,
     ) -> Result<(), LoginError> {
-        self.remember_opt_out(opted_out.to_vec(), self.clock.now(), draft.keep_until).await;
+        let (held, now) = (self.cache.find(&key), self.clock.now());
+        self.remember_opt_out(opted_out.to_vec(), now, draft.keep_until).await;
+        self.measure_last_use(held.as_deref(), now);
         if let Some(record) = self.put(key, Expect::Any, draft).await? {
             self.denied(key, &record, Denial::OptedOut);
         }

@@ -25,11 +25,13 @@ impl Identities {
 impl Inner {
     async fn site_opt_out(&self, publisher: &Publisher, key: RecordKey) -> Result<(), LoginError> {
         self.known.insert(&key);
+        let (held, now) = (self.cache.find(&key), self.clock.now());
         // In this process from here on, whatever the store does next: no request sends the token, no login writes one.
-        let kept = self.store.site_opt_out(key, self.clock.now()).await;
+        let kept = self.store.site_opt_out(key, now).await;
         // And last: a filter that was rebuilt between the two may have missed it.
         self.known.insert(&key);
         kept?;
+        self.measure_last_use(held.as_deref(), now);
         self.bury(publisher, key, None).await
     }
 

@@ -1,8 +1,10 @@
 //! What was said of privacy at login, for as long as the identity lives and longer.
 
 use super::*;
+use crate::identity::cache::Entry;
 use crate::identity::import::Imported;
 use crate::privacy::Reason;
+use crate::uid2::Times;
 
 impl Bench {
     async fn login_saying(&self, publisher: &Publisher, said: Said) {
@@ -166,4 +168,31 @@ async fn an_identity_made_elsewhere_is_no_login() {
     bench.identities.logout(&bench.publisher, b"u1").await.unwrap();
     assert_eq!(import(&bench.publisher).await, Imported::Stored, "a plain logout is over with it");
     assert!(bench.resolve().await.starts_with("Fresh A4AAAAVV"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_use_after_an_opt_out_is_measured() {
+    let bench = bench_with(Settings::default(), 1, &[HOURLY, Say::OptOut]);
+    bench.login().await;
+    bench.clock.advance(HOUR);
+    assert_eq!(bench.resolve().await, "Due #1");
+    bench.operator.gate.add_permits(OPEN);
+    bench.becomes("OptedOut").await;
+    let measured = &bench.identities.0.metrics.optout_last_use;
+    assert_eq!(measured.get_sample_count(), 1);
+    assert!(measured.get_sample_sum().abs() < f64::EPSILON, "never after it was known");
+    // A request that found the token just before and takes it just after.
+    let known = bench.clock.now();
+    let entry = Entry { generation: 1, what: cache::What::Token(token_used(known.plus(250))) };
+    bench.identities.0.measure_last_use(Some(&entry), known);
+    assert_eq!(measured.get_sample_count(), 2);
+    assert!((measured.get_sample_sum() - 0.25).abs() < 1e-9);
+}
+
+fn token_used(at: UnixMillis) -> cache::Token {
+    let times = Times { refresh_from: at, identity_expires: at, refresh_expires: at };
+    let text = AdvertisingToken::parse("A4AAAA").unwrap();
+    let token = cache::Token::new(text, times, Environment::Local, None);
+    token.used(at);
+    token
 }
