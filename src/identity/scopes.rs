@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::cache::{Entry, What};
 use super::resolver::jittered;
 use super::{Absence, How, Identities, Inner, LoginError, Publisher};
-use crate::store::{Draft, Expect, RecordKey, State, Written};
+use crate::store::{Draft, Expect, Record, RecordKey, State, StoreError, Written};
 use crate::uid2::DiiHash;
 
 /// How long it is remembered that there is nothing, milliseconds, before jitter.
@@ -19,25 +19,39 @@ impl Identities {
         keys.iter().any(|key| store.opted_out(key, now) && !store.opted_out_at_site(key, now))
     }
 
-    /// A user who left logged in again, under the other scope: the tombstone here says nothing any more.
-    pub async fn readmit(&self, publisher: &Publisher, user_id: &[u8]) -> Result<(), LoginError> {
+    /// The tombstone of a user who left, by its generation; to be taken before a login under the other scope begins.
+    pub async fn left(&self, publisher: &Publisher, user_id: &[u8]) -> Result<Option<u64>, LoginError> {
         let inner = Arc::clone(&self.0);
         let key = self.user_key(publisher, user_id);
-        self.on_control(async move { inner.readmit(key).await }).await
+        self.on_control(async move { Ok(inner.tombstone(key).await?.map(|record| record.generation)) }).await
+    }
+
+    /// A user who left logged in again, under the other scope: the tombstone from before that login says nothing any more.
+    /// A later one does.
+    pub async fn readmit(
+        &self,
+        publisher: &Publisher,
+        user_id: &[u8],
+        tombstone: u64,
+    ) -> Result<(), LoginError> {
+        let inner = Arc::clone(&self.0);
+        let key = self.user_key(publisher, user_id);
+        self.on_control(async move { inner.readmit(key, tombstone).await }).await
     }
 }
 
 impl Inner {
-    async fn readmit(&self, key: RecordKey) -> Result<(), LoginError> {
-        let now = self.clock.now();
+    async fn tombstone(&self, key: RecordKey) -> Result<Option<Record>, StoreError> {
         if !self.known.contains(&key) {
-            return Ok(());
+            return Ok(None);
         }
-        let Some(record) = self.store.read(key).await?.filter(|record| record.state == State::LoggedOut)
-        else {
-            return Ok(());
-        };
-        let generation = record.generation;
+        Ok(self.store.read(key).await?.filter(|record| record.state == State::LoggedOut))
+    }
+
+    async fn readmit(&self, key: RecordKey, generation: u64) -> Result<(), LoginError> {
+        let now = self.clock.now();
+        let tombstone = self.tombstone(key).await?.filter(|record| record.generation == generation);
+        let Some(record) = tombstone else { return Ok(()) };
         let ended = Draft { keep_until: now, ..record.into() };
         // A lost write means that somebody else's was stored, and that one counts.
         if let Written::Stored { generation } =

@@ -196,3 +196,22 @@ fn token_used(at: UnixMillis) -> cache::Token {
     token.used(at);
     token
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_login_elsewhere_ends_the_tombstone_from_before_it_and_no_later_one() {
+    let bench = bench(&[HOURLY]);
+    let identities = &bench.identities;
+    assert_eq!(identities.left(&bench.publisher, b"u1").await.unwrap(), None);
+    bench.login().await;
+    assert_eq!(identities.left(&bench.publisher, b"u1").await.unwrap(), None, "did not leave");
+    identities.logout(&bench.publisher, b"u1").await.unwrap();
+    let before = identities.left(&bench.publisher, b"u1").await.unwrap().unwrap();
+    identities.logout(&bench.publisher, b"u1").await.unwrap();
+    identities.readmit(&bench.publisher, b"u1", before).await.unwrap();
+    assert_eq!(bench.resolve().await, "LoggedOut", "they left again meanwhile");
+    let now = identities.left(&bench.publisher, b"u1").await.unwrap().unwrap();
+    identities.readmit(&bench.publisher, b"u1", now).await.unwrap();
+    assert_eq!(bench.resolve().await, "UnknownUser");
+    bench.forget_cache();
+    assert_eq!(bench.resolve().await, "UnknownUser", "from the store");
+}

@@ -90,10 +90,11 @@ pub(super) async fn with(room: &Room, publisher: &Publisher, body: Body) -> Resu
     if said::lacks_notice(tenant, &told) {
         return said::refused(room, publisher, &user, (&told, "notice")).await;
     }
+    let left = said::left(room, publisher, &user, tenant.scope()).await?;
     let login = Login { user_id: user.as_bytes(), dii, said: told.clone(), origin: Origin::Login };
     match identities.login(tenant, login, granted).await? {
         LoginAnswer::Active(identity) => {
-            said::beside(room, publisher, &user, (&told, tenant.scope())).await?;
+            said::beside(room, publisher, &user, (&told, tenant.scope(), left)).await?;
             Ok(Answer::LoggedIn {
                 scope: tenant.scope(),
                 identity: Box::new(identity),

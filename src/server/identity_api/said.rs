@@ -31,19 +31,34 @@ pub(super) async fn refused(
     Ok(Answer::Denied(reason))
 }
 
-/// A login gave an identity of this scope. Under the other the user is no longer one who left, unless what they say
-/// forbids that one until they log in again.
+/// The tombstone under the other scope than this, for a publisher that has both: taken before a login begins.
+pub(super) async fn left(
+    room: &Room,
+    publisher: &Publisher,
+    user: &UserId,
+    scope: Scope,
+) -> Result<Option<u64>, Fault> {
+    let identities = &room.gateway().shared().identities;
+    match publisher.settings.others(scope).next() {
+        Some(other) => Ok(identities.left(other, user.as_bytes()).await?),
+        None => Ok(None),
+    }
+}
+
+/// A login gave an identity of this scope. Under the other the user is no longer one who left before it, unless what they
+/// say forbids that one until they log in again.
 pub(super) async fn beside(
     room: &Room,
     publisher: &Publisher,
     user: &UserId,
-    (said, scope): (&Said, Scope),
+    (said, scope, left): (&Said, Scope, Option<u64>),
 ) -> Result<(), Fault> {
     let identities = &room.gateway().shared().identities;
     for other in publisher.settings.others(scope) {
-        match said.sticking(regime(other.scope())) {
-            Some(_) => identities.refuse(other, user.as_bytes(), said).await?,
-            None => identities.readmit(other, user.as_bytes()).await?,
+        match (said.sticking(regime(other.scope())), left) {
+            (Some(_), _) => identities.refuse(other, user.as_bytes(), said).await?,
+            (None, Some(tombstone)) => identities.readmit(other, user.as_bytes(), tombstone).await?,
+            (None, None) => {}
         }
     }
     Ok(())
