@@ -12,9 +12,10 @@ use tokio::runtime::{Builder, Runtime};
 use crate::config::Config;
 use crate::gateway::{self, Directory, Shared};
 use crate::identity::{self, Identities};
-use crate::net::{HyperTransport, TransportSettings, tls};
+use crate::net::{HyperTransport, Transport, TransportSettings, tls};
 use crate::operator::{self, OperatorClient, Operators};
 use crate::server::{self, Admin, AdminState, CaptureSettings, Captures, DataPlane, Drain, Plane, Stage};
+use crate::sso::{self, Providers};
 use crate::ssp;
 use crate::store::{self, Store};
 use crate::telemetry::Registry;
@@ -69,6 +70,7 @@ impl App {
             let parts = identity::Parts {
                 store: store.clone(),
                 operators,
+                providers: providers(config.sso, &registry)?,
                 vendors: vendors.list(),
                 clock: Clock::System,
                 metrics: identity::Metrics::register(&registry)?,
@@ -83,7 +85,7 @@ impl App {
         };
         control.spawn(Arc::clone(&vendors).watch());
         let shared = Shared {
-            directory: Directory::new(config.publishers)?,
+            directory: Directory::new(config.publishers)?.with_providers(config.providers)?,
             identities,
             metrics: gateway::Metrics::register(&registry, &labels)?,
             limits: config.limits,
@@ -208,6 +210,18 @@ fn operators(
     let uid2 = operator_client(uid2, metrics.clone()).context("operator.ca")?;
     let euid = operator_client(euid, metrics).context("operator.euid.ca")?;
     Ok(Operators { uid2, euid })
+}
+
+/// A set of keys is a few KiB; the largest providers' are below 20.
+const MAX_JWKS_BYTES: usize = 256 * 1024;
+
+fn providers(settings: Vec<sso::Settings>, registry: &Registry) -> anyhow::Result<Providers> {
+    let transport: Arc<dyn Transport> = Arc::new(HyperTransport::new(TransportSettings {
+        connect_timeout: std::time::Duration::from_secs(1),
+        max_response_bytes: MAX_JWKS_BYTES,
+        tls: tls::client_config(None)?,
+    }));
+    Ok(Providers::new(settings, &transport, Clock::System, sso::Metrics::register(registry)?))
 }
 
 fn operator_client(

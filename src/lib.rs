@@ -27,7 +27,7 @@
 //! | 0 | `time` `secret` `telemetry` |
 //! | 1 | `uid2` `openrtb` `privacy` |
 //! | 2 | `store` `net` |
-//! | 3 | `operator` `ssp` |
+//! | 3 | `operator` `ssp` `sso` |
 //! | 4 | `identity` |
 //! | 5 | `gateway` |
 //! | 6 | `server` |
@@ -57,6 +57,7 @@ pub mod net;
 pub mod store;
 
 pub mod operator;
+pub mod sso;
 pub mod ssp;
 
 pub mod identity;

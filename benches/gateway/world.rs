@@ -18,6 +18,7 @@ use uid2_gateway::net::body::Segments;
 use uid2_gateway::net::{Transport, TransportError, tls};
 use uid2_gateway::operator::{self, OperatorClient, Operators};
 use uid2_gateway::secret::Secret;
+use uid2_gateway::sso;
 use uid2_gateway::ssp::{self, SspOutcome, SspReply};
 use uid2_gateway::store::{self, Draft, Expect, State, Store, Tenant};
 use uid2_gateway::telemetry::Registry;
@@ -140,6 +141,7 @@ fn build(config: Config, users: usize, runtime: &Runtime) -> Gateway {
         store,
         operators: Operators { uid2: operator(&config.operator), euid: operator(&config.operator_euid) },
         vendors: vendors.list(),
+        providers: sso::Providers::none(sso::Metrics::register(&registry).expect("a fresh registry")),
         clock: Clock::System,
         metrics: identity::Metrics::register(&registry).expect("a fresh registry"),
     };

@@ -2,12 +2,10 @@
 //! that is silently ignored would be worse than none.
 
 const LATER: &[(&str, &[&str])] = &[
-    ("", &["identity_provider"]),
     ("debug", &["sample"]),
     ("server", &["passthrough", "cors_origins"]),
     ("server.tls", &["client_ca", "require_client_cert"]),
     ("store", &["urls", "cluster", "ca", "max_stale_s"]),
-    ("identity", &["dii_error_ttl_s"]),
     ("publisher", &["client_certs", "hints_unauthenticated", "rate_per_s", "holdout_percent", "cookie"]),
     ("ssp", &["http2", "breaker"]),
 ];

@@ -8,6 +8,7 @@ mod debug;
 mod faults;
 mod include;
 mod later;
+mod provider;
 mod publisher;
 mod reader;
 mod secrets;
@@ -23,7 +24,7 @@ use toml::de::DeTable;
 use crate::openrtb::Limits;
 use crate::server::{self, AdminSettings};
 use crate::telemetry::log;
-use crate::{gateway, identity, operator, store};
+use crate::{gateway, identity, operator, sso, store};
 
 use faults::Source;
 pub use faults::{Fault, Faults, Warning};
@@ -52,6 +53,10 @@ pub struct Config {
     pub store: store::Settings,
     /// `[[publisher]]`, in order.
     pub publishers: Vec<gateway::PublisherSettings>,
+    /// `[[identity_provider]]`: who may act for publishers.
+    pub providers: Vec<gateway::ProviderSettings>,
+    /// `[[identity_provider]]`: whose ID tokens are verified, and how.
+    pub sso: Vec<sso::Settings>,
     /// `[[ssp]]`, in order.
     pub ssps: Vec<crate::ssp::Settings>,
     /// `privacy.gvl`, read.
@@ -127,8 +132,9 @@ fn resolve(main: &Source, included: &[Source], context: &Context<'_>) -> Option<
     let log = sections::log(&section("log"));
     let metrics_publishers = sections::metrics(&section("metrics"));
     let ssps = ssp::all(&tables, context);
-    let publishers =
-        publisher::all(&tables, context, &ssps, &publisher::Defaults { policy: &policy, has_operator });
+    let providers = provider::all(&tables, context);
+    let defaults = publisher::Defaults { policy: &policy, providers: &providers, has_operator };
+    let publishers = publisher::all(&tables, context, &ssps, &defaults);
     let debug_section = section("debug");
     let capture = debug::capture(&debug_section);
     let debug = debug::allow(&debug_section, &publisher::ids(&tables));
@@ -147,6 +153,8 @@ fn resolve(main: &Source, included: &[Source], context: &Context<'_>) -> Option<
         identity,
         store: store?,
         publishers,
+        providers: providers.all,
+        sso: providers.verified,
         ssps,
         vendors: vendors?,
         debug,

@@ -7,7 +7,8 @@ use toml::de::DeTable;
 
 use super::credentials;
 use super::faults::Source;
-use super::reader::{Context, Section};
+use super::provider::Providers;
+use super::reader::{At, Context, Section};
 use super::sections;
 use crate::gateway::{DiiGuard, Hint, KeyDigest, Match, Mode, PublisherSettings, UserIdFrom};
 use crate::identity::{self, Notice};
@@ -70,12 +71,15 @@ struct Registry<'a> {
     /// Things that only one publisher may claim, and who did.
     claims: HashMap<(&'static str, String), String>,
     policy: Policy,
+    providers: &'a Providers,
 }
 
 /// What holds for a publisher that does not say otherwise.
 #[derive(Clone, Copy)]
 pub(super) struct Defaults<'a> {
     pub policy: &'a Policy,
+    /// Who signs their users in.
+    pub providers: &'a Providers,
     /// Whether there is an operator of UID2, and of EUID.
     pub has_operator: [bool; 2],
 }
@@ -85,7 +89,7 @@ pub(super) fn all<'a>(
     files: &'a [(&'a Source, DeTable<'a>)],
     context: &'a Context<'a>,
     ssps: &[ssp::Settings],
-    defaults: &Defaults<'_>,
+    defaults: &Defaults<'a>,
 ) -> Vec<PublisherSettings> {
     let mut registry = Registry {
         has_operator: defaults.has_operator,
@@ -93,6 +97,7 @@ pub(super) fn all<'a>(
         ssps: ssps.iter().enumerate().map(|(index, settings)| (settings.id.as_str(), index)).collect(),
         claims: HashMap::new(),
         policy: defaults.policy.clone(),
+        providers: defaults.providers,
     };
     tables(files, context, "publisher").iter().filter_map(|section| one(section, &mut registry)).collect()
 }
@@ -120,19 +125,19 @@ fn one(section: &Section<'_>, registry: &mut Registry<'_>) -> Option<PublisherSe
             ("user.id", UserIdFrom::UserId),
         ],
     );
-    let hints =
-        section.words("hints", &[("request", Hint::Request), ("user", Hint::User), ("cookie", Hint::Cookie)]);
+    let hints = section.words("hints", &Hint::ALL.map(|hint| (hint.as_str(), hint)));
     let mode = section.choice("mode", &[("keep", Mode::Keep), ("replace", Mode::Replace)]);
     let guards = [("strip", DiiGuard::Strip), ("reject", DiiGuard::Reject), ("off", DiiGuard::Off)];
     let dii_guard = section.choice("dii_guard", &guards);
     let inserter = inserter(section);
     let notices = [("always", Notice::Always), ("per_login", Notice::PerLogin)];
     let notice = section.choice("notice", &notices);
+    let trusted = registry.providers.trusted_by(&name);
     let (name, own) = (Arc::<str>::from(id.as_deref()?), own?);
     let rules = Arc::new(policy.clone());
     let tenant = |credentials| {
         let tenant = identity::Publisher::new(Arc::clone(&name), Arc::new(credentials));
-        tenant.under(Arc::clone(&rules), notice.unwrap_or_default())
+        tenant.under(Arc::clone(&rules), notice.unwrap_or_default()).trusting(trusted.iter().cloned())
     };
     Some(PublisherSettings {
         identity: tenant(own.main),
@@ -173,17 +178,21 @@ impl Registry<'_> {
 fn api_keys(section: &Section<'_>, registry: &mut Registry<'_>, id: &str) -> Vec<KeyDigest> {
     let mut keys = Vec::new();
     for (text, at) in section.list("api_keys") {
-        match text.strip_prefix("sha256:").and_then(unhex) {
-            Some(digest) => {
-                registry.claim(section, "api_keys", ("an API key", text.to_ascii_lowercase()), id);
-                keys.push(KeyDigest(digest));
-            }
-            None => {
-                section.wrong(&at, "api_keys", API_KEY_SHAPE);
-            }
+        if let Some(digest) = api_key(section, &text, &at) {
+            registry.claim(section, "api_keys", ("an API key", text.to_ascii_lowercase()), id);
+            keys.push(digest);
         }
     }
     keys
+}
+
+/// One of them; a fault when it is none.
+pub(super) fn api_key(section: &Section<'_>, text: &str, at: &At<'_>) -> Option<KeyDigest> {
+    let digest = text.strip_prefix("sha256:").and_then(unhex).map(KeyDigest);
+    if digest.is_none() {
+        section.wrong(at, "api_keys", API_KEY_SHAPE);
+    }
+    digest
 }
 
 const API_KEY_SHAPE: &str =

@@ -351,8 +351,19 @@ impl Drop for Section<'_> {
 /// Tables of the root that nobody knows. Included files hold publishers and SSPs only.
 pub(super) fn unknown_sections(context: &Context<'_>, source: &Source, root: &DeTable<'_>, main: bool) {
     const SHARED: [&str; 2] = ["publisher", "ssp"];
-    const MAIN: [&str; 10] =
-        ["server", "admin", "operator", "identity", "store", "privacy", "debug", "log", "metrics", "include"];
+    const MAIN: [&str; 11] = [
+        "server",
+        "identity_provider",
+        "admin",
+        "operator",
+        "identity",
+        "store",
+        "privacy",
+        "debug",
+        "log",
+        "metrics",
+        "include",
+    ];
     for name in root.keys() {
         let key: &str = name.get_ref();
         if SHARED.contains(&key) || (main && MAIN.contains(&key)) {

@@ -176,6 +176,7 @@ pub(super) fn identity(section: &Section<'_>) -> identity::Settings {
         expiry_margin_ms: signed(section.integer("expiry_margin_s", 0..=86_400, 60)) * 1_000,
         cache_entries: section.integer("cache_entries", 1..=1_000_000_000, 1_000_000),
         cache_bytes: section.integer("cache_bytes", 64 * KIB..=1024 * GIB, GIB),
+        dii_error_ttl_ms: signed(section.integer("dii_error_ttl_s", 0..=86_400, 3_600)) * 1_000,
         optout_days: u32::try_from(section.integer("optout_days", 1..=36_500, 365)).unwrap_or(365),
         ..defaults
     }

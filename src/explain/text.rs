@@ -164,6 +164,10 @@ pub(super) fn hints(explanation: &Explanation) -> Vec<(Hint, String, bool)> {
             (None, Some(place)) => format!("{}, not believed", place_name(*place)),
             (None, None) => String::from("no user id"),
         },
+        Hint::IdToken if explanation.claimed[1] => String::from("an ID token, not verified here"),
+        Hint::IdToken => String::from("no ID token that counts"),
+        Hint::Dii if explanation.claimed[0] => String::from("an e-mail address or phone number"),
+        Hint::Dii => String::from("no e-mail address or phone number that counts"),
         Hint::Cookie => String::from(match explanation.browser {
             Some(Brought::Identity) => "a cookie with an identity",
             Some(Brought::OptOut) => "a cookie that says opted out",

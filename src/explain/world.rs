@@ -20,6 +20,7 @@ use crate::operator::{self, OperatorClient, Operators};
 use crate::privacy::Said;
 use crate::secret::Secret;
 use crate::server;
+use crate::sso;
 use crate::ssp;
 use crate::store::{self, Draft, Expect, RecordKey, State, Store};
 use crate::telemetry::Registry;
@@ -110,6 +111,7 @@ impl World {
             store: self.store.clone(),
             operators: Operators { uid2, euid },
             vendors: self.vendors.list(),
+            providers: sso::Providers::none(sso::Metrics::register(registry)?),
             clock: Clock::System,
             metrics: identity::Metrics::register(registry)?,
         };

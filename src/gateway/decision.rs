@@ -10,9 +10,10 @@ use super::inject::{Outgoing, OutgoingLeg};
 use super::reason::{Reason, ResultLabel, reason_of, reason_of_absence};
 use super::removal::{EUID, FAMILY, OURS, UID2, both, strip_of};
 use super::stored;
-use crate::identity::{Absence, Denial, How, Injectable, Marked, Resolution, Seen};
+use crate::identity::{Absence, Claimed, Denial, How, Injectable, Marked, Resolution, Seen};
 use crate::openrtb::{BidRequest, Strip};
 use crate::privacy::{Consent, StripWhat, Verdict};
+use crate::time::Deadline;
 use crate::uid2::Scope;
 
 /// What one request's identity came to.
@@ -55,16 +56,29 @@ async fn judged(shared: &Shared, admitted: &Admitted) -> Decision {
     if let Some(denial) = seen.denial() {
         return denied(shared, admitted, denial);
     }
+    let deadline = Deadline::within(shared.identities.wait());
+    if let Some(claimed) = &admitted.subject.claimed {
+        let patience = || admitted.budget.patience().min(deadline.remaining());
+        match shared.identities.token_marker(admitted.tenant(), claimed, patience).await {
+            Marked::Clear => {}
+            marked => return unless(shared, marked, admitted, absent(Reason::Wait)),
+        }
+    }
     let verdict = stored::settled(shared, admitted, &seen).await.unwrap_or(admitted.verdict);
     match verdict {
         Verdict::Strip(what, reason) => Decision::stripped(strip_of(what), reason_of(reason)),
         Verdict::Pass(_) if admitted.theirs || admitted.other_stays() => theirs(shared, admitted).await,
         Verdict::Pass(reason) => unadded(shared, admitted, reason_of(reason)).await,
-        Verdict::Inject(consent) => identify(shared, admitted, (consent, seen)).await,
+        Verdict::Inject(consent) => identify(shared, admitted, (consent, seen), deadline).await,
     }
 }
 
-async fn identify(shared: &Shared, admitted: &Admitted, (consent, seen): (Consent, Seen)) -> Decision {
+async fn identify(
+    shared: &Shared,
+    admitted: &Admitted,
+    (consent, seen): (Consent, Seen),
+    deadline: Deadline,
+) -> Decision {
     if admitted.other_stays() || (admitted.theirs && hints::ours(admitted).next().is_none()) {
         return theirs(shared, admitted).await;
     }
@@ -79,11 +93,53 @@ async fn identify(shared: &Shared, admitted: &Admitted, (consent, seen): (Consen
             unadded(shared, admitted, reason).await
         };
     }
+    if let Some(claimed) = &admitted.subject.claimed {
+        return ranked(shared, admitted, (consent, claimed), deadline).await;
+    }
     let cookie = hints::cookie(shared, admitted, consent);
     if hints::asks_user(admitted, cookie.as_ref()) {
         return of_user(shared, admitted, (consent, seen), cookie).await;
     }
     staying(shared, admitted, without_user(admitted, cookie, Absence::NoHint)).await
+}
+
+/// Every hint in its order, all within one wait: the way of requests that claim an address or bring an ID token.
+async fn ranked(
+    shared: &Shared,
+    admitted: &Admitted,
+    (consent, claimed): (Consent, &Claimed),
+    deadline: Deadline,
+) -> Decision {
+    let (identities, tenant) = (&shared.identities, admitted.tenant());
+    let patience = || admitted.budget.patience().min(deadline.remaining());
+    match identities.denial(tenant, &admitted.subject, patience).await {
+        Marked::Clear => {}
+        marked => return unless(shared, marked, admitted, absent(Reason::Wait)),
+    }
+    let mut why = Absence::NoHint;
+    for hint in hints::ours(admitted) {
+        let resolution = match hint {
+            Hint::Request => continue,
+            Hint::IdToken => identities.of_id_token(tenant, claimed, consent, patience).await,
+            Hint::User => {
+                let seen = identities.see(&admitted.subject);
+                identities.resolve(tenant, (&admitted.subject, seen), consent, patience).await
+            }
+            Hint::Dii => identities.of_dii(tenant, claimed, consent, patience).await,
+            Hint::Cookie => identities.brought(&admitted.subject, consent),
+        };
+        match resolution {
+            Resolution::Token(token) => match stored::against(shared, admitted, &token) {
+                Some(verdict) => return forbidden(admitted, verdict),
+                None => return injected(token, hint, admitted.theirs),
+            },
+            Resolution::Denied(denial) => return denied(shared, admitted, denial),
+            // The first hint that has something to say says it.
+            Resolution::Absent(absence) if why == Absence::NoHint => why = absence,
+            Resolution::Absent(_) => {}
+        }
+    }
+    without_user(admitted, None, why)
 }
 
 /// The publisher's own user first, and what is there besides when they have no token.

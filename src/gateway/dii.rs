@@ -54,19 +54,30 @@ pub(super) fn found(publisher: &Publisher, request: &BidRequest, own: &[DiiHash]
 /// The first of each name counts in each place: every digest is looked for in every string, and a body may repeat a
 /// name as often as it likes.
 pub(super) fn own(request: &BidRequest, inbound: &HeaderMap) -> Own {
+    own_and_more(request, inbound).0
+}
+
+/// The same, and whether there is a hint that is not valid.
+pub(super) fn own_and_more(request: &BidRequest, inbound: &HeaderMap) -> (Own, bool) {
     let mut in_headers = [None; 2];
     for (kind, text) in headers::dii_hashes(inbound) {
         let slot = &mut in_headers[usize::from(kind == DiiKind::Phone)];
         *slot = slot.or(Some((kind, text)));
     }
+    let (mut own, mut invalid) = (Own::new(), false);
+    let mut take = |hash: Result<DiiHash, DiiError>| match hash {
+        Ok(hash) => own.push(hash),
+        Err(_) => invalid = true,
+    };
     let in_headers = in_headers.into_iter().flatten();
-    let mut own: Own = in_headers.filter_map(|(kind, text)| DiiHash::parse(kind, text).ok()).collect();
+    in_headers.for_each(|(kind, text)| take(DiiHash::parse(kind, text)));
     let hints = request.dii_hints();
-    own.extend(HINTS.into_iter().filter_map(|wanted| {
-        let (name, value) = hints.iter().find(|(name, _)| *name == wanted)?;
-        of_hint(name, value.trim())?.ok()
-    }));
-    own
+    for wanted in HINTS {
+        if let Some((name, value)) = hints.iter().find(|(name, _)| *name == wanted) {
+            of_hint(name, value.trim()).into_iter().for_each(&mut take);
+        }
+    }
+    (own, invalid)
 }
 
 fn of_hint(name: &str, value: &str) -> Option<Result<DiiHash, DiiError>> {

@@ -89,21 +89,27 @@ pub enum UserIdFrom {
 pub enum Hint {
     /// The request already holds a UID2 or EUID entry.
     Request,
+    /// An ID token of an identity provider that the publisher trusts.
+    IdToken,
     /// The publisher's own user id.
     User,
+    /// An e-mail address or phone number, or a hash of one.
+    Dii,
     /// The cookie of the UID2 SDK or of Prebid.
     Cookie,
 }
 
 impl Hint {
     /// Every hint, in metric order.
-    pub const ALL: [Self; 3] = [Self::Request, Self::User, Self::Cookie];
+    pub const ALL: [Self; 5] = [Self::Request, Self::IdToken, Self::User, Self::Dii, Self::Cookie];
 
     /// Its name in metrics and configuration.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Request => "request",
+            Self::IdToken => "id_token",
             Self::User => "user",
+            Self::Dii => "dii",
             Self::Cookie => "cookie",
         }
     }
@@ -138,6 +144,17 @@ pub struct Publisher {
     pub settings: PublisherSettings,
 }
 
+/// An identity provider that may act for publishers.
+#[derive(Clone, Debug)]
+pub struct ProviderSettings {
+    /// Its id.
+    pub id: Arc<str>,
+    /// Digests of its own API keys.
+    pub api_keys: Vec<KeyDigest>,
+    /// Ids of the publishers that authorised it.
+    pub publishers: Vec<String>,
+}
+
 /// Two publishers claim the same thing.
 #[derive(Debug, thiserror::Error)]
 #[error("publishers {first} and {second} both claim {what}")]
@@ -157,6 +174,8 @@ pub struct Directory {
     bundles: HashMap<String, usize>,
     hosts: HashMap<String, usize>,
     default: Option<usize>,
+    providers: Vec<ProviderSettings>,
+    provider_keys: HashMap<KeyDigest, usize>,
 }
 
 impl Directory {
@@ -170,11 +189,55 @@ impl Directory {
             bundles: HashMap::new(),
             hosts: HashMap::new(),
             default: None,
+            providers: Vec::new(),
+            provider_keys: HashMap::new(),
         };
         for (index, settings) in settings.into_iter().enumerate() {
             directory.add(Publisher { index, settings })?;
         }
         Ok(directory)
+    }
+
+    /// The same publishers, with those who may act for them; a key that is a publisher's already is an error.
+    pub fn with_providers(mut self, providers: Vec<ProviderSettings>) -> Result<Self, DirectoryError> {
+        for (index, provider) in providers.iter().enumerate() {
+            for key in &provider.api_keys {
+                let of_publisher = self.keys.get(key).and_then(|index| self.publishers.get(*index));
+                let first = of_publisher.map(|publisher| publisher.settings.id.clone());
+                let first = first.or_else(|| {
+                    let other = self.provider_keys.insert(*key, index)?;
+                    providers.get(other).map(|provider| provider.id.to_string())
+                });
+                if let Some(first) = first {
+                    return Err(DirectoryError {
+                        first,
+                        second: provider.id.to_string(),
+                        what: "an API key",
+                    });
+                }
+            }
+        }
+        self.providers = providers;
+        Ok(self)
+    }
+
+    /// The identity provider of a presented API key.
+    pub fn provider_by_key(&self, key: &str) -> Option<&ProviderSettings> {
+        let presented = KeyDigest::of(key);
+        let (stored, index) = self.provider_keys.get_key_value(&presented)?;
+        if bool::from(stored.0.ct_eq(&presented.0)) { self.providers.get(*index) } else { None }
+    }
+
+    /// The publisher with this id.
+    pub fn by_id(&self, id: &str) -> Option<&Arc<Publisher>> {
+        self.publishers.iter().find(|publisher| publisher.settings.id == id)
+    }
+
+    /// The publisher whose host the caller asked, else the default one.
+    pub fn by_host(&self, headers: &http::HeaderMap) -> Option<&Arc<Publisher>> {
+        let host = super::headers::host(headers).map(|host| without_port(host).to_ascii_lowercase());
+        let index = host.and_then(|host| self.hosts.get(&host)).copied();
+        index.and_then(|index| self.publishers.get(index)).or_else(|| self.fallback())
     }
 
     fn add(&mut self, publisher: Publisher) -> Result<(), DirectoryError> {

@@ -48,6 +48,8 @@ pub struct Explanation {
     pub users: Vec<UserIdFrom>,
     /// The one that may yield an identity: the first, of a caller who is believed.
     pub user: Option<UserIdFrom>,
+    /// The request claims a valid address, and brings an ID token, that count.
+    pub claimed: [bool; 2],
     /// What the browser's cookies say, where they are listened to.
     pub browser: Option<Brought>,
     /// What the table says for that scope, and the number of its row.
@@ -122,7 +124,9 @@ impl Gateway {
     /// Whose request it is and of which scope, and the key under which its user would be looked up.
     pub fn user_of(&self, inbound: Inbound) -> Result<(Arc<Publisher>, Scope, Option<RecordKey>), Reject> {
         let admitted = admit(&self.shared, &self.legs, inbound)?;
-        Ok((admitted.publisher, admitted.scope, admitted.subject.user))
+        let subject = admitted.subject;
+        let dii = || subject.claimed.as_ref().and_then(|claimed| claimed.dii).map(|(key, _)| key);
+        Ok((admitted.publisher, admitted.scope, subject.user.or_else(dii)))
     }
 
     /// Explains a request. An error is what the caller would be answered, with nothing forwarded.
@@ -156,6 +160,11 @@ impl Gateway {
             theirs: admitted.theirs,
             user: admitted.subject.user.and_then(|_| users(&admitted).first().copied()),
             users: users(&admitted),
+            claimed: admitted
+                .subject
+                .claimed
+                .as_ref()
+                .map_or([false; 2], |claimed| [claimed.dii.is_some(), claimed.id_token.is_some()]),
             browser: admitted.subject.browser.as_ref().map(|claim| match claim {
                 Claim::Held(_) => Brought::Identity,
                 Claim::OptedOut => Brought::OptOut,

@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::outcome::RejectKind;
 use crate::uid2::DiiKind;
 
+const ID_TOKEN: HeaderName = HeaderName::from_static("x-uid2-id-token");
 const SEC_GPC: HeaderName = HeaderName::from_static("sec-gpc");
 pub(super) const PUBLISHER_USER_ID: HeaderName = HeaderName::from_static("x-publisher-user-id");
 
@@ -37,6 +38,13 @@ pub(super) fn sec_gpc(headers: &HeaderMap) -> bool {
 /// The publisher's own user ids, as header bytes. There should be one; who sends more names more users.
 pub(super) fn publisher_user_ids(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     headers.get_all(PUBLISHER_USER_ID).iter().map(HeaderValue::as_bytes).filter(|id| !id.is_empty())
+}
+
+/// The ID token that came with a request. Of several none: nobody could say whose it is.
+pub(super) fn id_token(headers: &HeaderMap) -> Option<&str> {
+    let mut tokens = headers.get_all(ID_TOKEN).iter();
+    let token = tokens.next().filter(|_| tokens.next().is_none())?;
+    token.to_str().ok().map(str::trim).filter(|token| !token.is_empty())
 }
 
 /// Every hash of an e-mail address or phone number that the caller gives as a hint, as text. One walk over what is there

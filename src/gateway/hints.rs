@@ -23,5 +23,6 @@ pub(super) fn cookie(shared: &Shared, admitted: &Admitted, consent: Consent) -> 
 /// Whether the user has to be looked up: no cookie with a token comes before them.
 pub(super) fn asks_user(admitted: &Admitted, cookie: Option<&Resolution>) -> bool {
     let brings = matches!(cookie, Some(Resolution::Token(_)));
-    ours(admitted).find(|hint| *hint == Hint::User || brings) == Some(Hint::User)
+    let counts = |hint: &Hint| *hint == Hint::User || (brings && *hint == Hint::Cookie);
+    ours(admitted).find(counts) == Some(Hint::User)
 }

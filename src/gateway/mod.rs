@@ -6,6 +6,7 @@
 mod admit;
 mod answer;
 mod budget;
+mod claimed;
 mod coding;
 mod debug;
 mod decision;
@@ -51,8 +52,8 @@ pub use admit::{Caller, Inbound, Peer};
 pub use debug::DebugAllow;
 pub use decision::Decision;
 pub use directory::{
-    DiiGuard, Directory, DirectoryError, Hint, KeyDigest, Match, Mode, Publisher, PublisherSettings,
-    UserIdFrom,
+    DiiGuard, Directory, DirectoryError, Hint, KeyDigest, Match, Mode, ProviderSettings, Publisher,
+    PublisherSettings, UserIdFrom,
 };
 pub use explain::{Brought, ExplainedCall, ExplainedLeg, Explanation, Found, Guarded};
 pub use headers::bearer;

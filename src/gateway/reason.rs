@@ -113,6 +113,7 @@ pub(super) fn reason_of_absence(absence: Absence) -> Reason {
         Absence::Store => Reason::Store,
         Absence::Busy => Reason::Busy,
         Absence::Environment => Reason::Environment,
+        Absence::DiiInvalid => Reason::DiiInvalid,
     }
 }
 

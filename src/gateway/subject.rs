@@ -5,7 +5,7 @@ use http::header::{COOKIE, HeaderValue, ORIGIN};
 use smallvec::SmallVec;
 
 use super::directory::{Hint, PublisherSettings, UserIdFrom};
-use super::{Shared, dii, headers};
+use super::{Shared, claimed, dii, headers};
 use crate::identity::Subject;
 use crate::openrtb::BidRequest;
 use crate::store::RecordKey;
@@ -20,6 +20,8 @@ pub(super) struct Named {
     pub dii: dii::Own,
     /// The same people under the publisher's other scope, where it has both.
     elsewhere: SmallVec<[RecordKey; 2]>,
+    /// A hint with an e-mail address or phone number is there that is not valid.
+    invalid: bool,
 }
 
 impl Named {
@@ -44,11 +46,11 @@ impl Named {
                 UserIdFrom::UserId => request.user_id().iter().for_each(|id| add(id.as_bytes())),
             }
         }
-        let dii = dii::own(request, inbound);
+        let (dii, invalid) = dii::own_and_more(request, inbound);
         for other in settings.others(scope) {
             elsewhere.extend(dii.iter().map(|hash| shared.identities.dii_key(other, hash)));
         }
-        Self { users, dii, elsewhere }
+        Self { users, dii, elsewhere, invalid }
     }
 
     /// Only an authenticated caller's word yields an identity, and of it the first user id that the DII guard left; but
@@ -71,6 +73,12 @@ impl Named {
         let owners = self.dii.iter().map(|hash| shared.identities.dii_key(tenant, hash));
         Subject {
             user: user.filter(|_| believed),
+            claimed: claimed::claimed(
+                shared,
+                (settings, scope),
+                (guarded, inbound),
+                (authenticated, self.dii.first(), self.invalid),
+            ),
             named: self.users.iter().map(|(_, key)| *key).chain(owners).collect(),
             elsewhere: self.elsewhere,
             browser: browser(shared, (settings, scope), inbound),

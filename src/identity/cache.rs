@@ -217,6 +217,19 @@ impl HotCache {
 }
 
 impl Entry {
+    /// Says at `now` that nobody may represent the user.
+    pub(super) fn is_denied(&self, now: UnixMillis) -> bool {
+        matches!(self.what, What::Denied { until, .. } if until > now)
+    }
+
+    /// Says at `now` that there is nothing, and why.
+    pub(super) fn absence(&self, now: UnixMillis) -> Option<Absence> {
+        match self.what {
+            What::Nothing { why, until } if until > now => Some(why),
+            _ => None,
+        }
+    }
+
     fn weight(&self) -> u32 {
         let payload = match &self.what {
             What::Token(token) => token.payload(),

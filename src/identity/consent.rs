@@ -18,9 +18,8 @@ const STICKS_MS: i64 = 3_650 * DAY_MS;
 
 impl Identities {
     /// A login that privacy forbids: ends what earlier logins made. COPPA and GPC are kept until the user logs in again.
-    pub async fn refuse(&self, publisher: &Publisher, user_id: &[u8], said: &Said) -> Result<(), LoginError> {
+    pub async fn refuse(&self, publisher: &Publisher, key: RecordKey, said: &Said) -> Result<(), LoginError> {
         let (inner, publisher, said) = (Arc::clone(&self.0), publisher.clone(), said.clone());
-        let key = self.user_key(&publisher, user_id);
         self.on_control(async move { inner.refuse(&publisher, key, said).await }).await
     }
 }

@@ -208,7 +208,7 @@ impl Inner {
     }
 
     /// What memory tells of markers; `None`: nothing.
-    fn told(&self, sight: &Sight, now: UnixMillis) -> Option<Marked> {
+    pub(super) fn told(&self, sight: &Sight, now: UnixMillis) -> Option<Marked> {
         let entry = match sight {
             Sight::Stranger => return Some(Marked::Clear),
             Sight::OptedOut => return Some(Marked::Denied(Denial::OptedOut)),

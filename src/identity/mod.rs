@@ -14,6 +14,7 @@
 
 mod browser;
 mod cache;
+mod claimed;
 mod consent;
 mod current;
 mod filter;
@@ -40,12 +41,14 @@ use tokio::runtime::Handle;
 use crate::net::permit::Permits;
 use crate::operator::{self, Credentials, Operators};
 use crate::privacy::{self, Gvl, Policy, Regime, Said};
+use crate::sso::Providers;
 use crate::store::{RecordKey, Store, StoreError, Tenant};
 use crate::time::Clock;
 use crate::uid2::cookie::Claim;
 use crate::uid2::{AdvertisingToken, DiiHash, Environment, Scope};
 
 pub use crate::store::Origin;
+pub use claimed::Claimed;
 pub use current::{Phase, Status, TokenAnswer};
 pub use import::{Imported, Unfit};
 pub use marked::{Marked, Seen};
@@ -53,6 +56,7 @@ pub use metrics::Metrics;
 pub use session::{Login, LoginAnswer, LoginError};
 
 use cache::HotCache;
+use claimed::Pointers;
 use filter::KnownKeys;
 use flight::Flights;
 use opt_outs::Unkept;
@@ -68,6 +72,8 @@ pub struct Settings {
     pub cache_entries: u64,
     /// Bytes of the hot cache.
     pub cache_bytes: u64,
+    /// How long it is remembered that the operator does not take an identifier, milliseconds.
+    pub dii_error_ttl_ms: i64,
     /// How long an operator's opt-out is remembered, days.
     pub optout_days: u32,
     /// Look-ups and refreshes under way at once, and as many look-ups that only read; one more is `busy`. At most half of them are refreshes, so that an
@@ -82,6 +88,7 @@ impl Default for Settings {
             expiry_margin_ms: 60_000,
             cache_entries: 1_000_000,
             cache_bytes: 1 << 30,
+            dii_error_ttl_ms: 3_600_000,
             optout_days: 365,
             max_flights: 1024,
         }
@@ -95,6 +102,8 @@ pub struct Publisher {
     credentials: Arc<Credentials>,
     policy: Arc<Policy>,
     notice: Notice,
+    /// Ids of the identity providers whose tokens count for its users.
+    trusted: Arc<[Arc<str>]>,
 }
 
 /// Whether users were told that an identity is made of their e-mail address or phone number.
@@ -110,13 +119,24 @@ pub enum Notice {
 impl Publisher {
     /// The tenant `id` with its key pair, under the default policy.
     pub fn new(id: Arc<str>, credentials: Arc<Credentials>) -> Self {
-        Self { id, credentials, policy: Arc::default(), notice: Notice::default() }
+        Self { id, credentials, policy: Arc::default(), notice: Notice::default(), trusted: Arc::from([]) }
     }
 
     /// The same under this policy: by it what was said at login is judged again at each refresh.
     #[must_use]
     pub fn under(self, policy: Arc<Policy>, notice: Notice) -> Self {
         Self { policy, notice, ..self }
+    }
+
+    /// The same tenant, whose users may come with ID tokens of these identity providers.
+    #[must_use]
+    pub fn trusting(self, providers: impl IntoIterator<Item = Arc<str>>) -> Self {
+        Self { trusted: providers.into_iter().collect(), ..self }
+    }
+
+    /// Ids of the identity providers whose tokens count for its users.
+    pub fn trusted(&self) -> &[Arc<str>] {
+        &self.trusted
     }
 
     /// Whether its logins have to assert notice.
@@ -152,6 +172,8 @@ pub struct Subject {
     pub named: SmallVec<[RecordKey; 3]>,
     /// The same people under the publisher's other scope, where it has both: only asked for opt-outs, which memory knows.
     pub elsewhere: SmallVec<[RecordKey; 2]>,
+    /// What the request claims of its user besides: hardly ever anything.
+    pub claimed: Option<Box<Claimed>>,
     /// What the browser's cookies say; of those that yield no identity, only an opt-out.
     pub browser: Option<Claim>,
 }
@@ -225,6 +247,8 @@ pub enum Absence {
     Busy,
     /// The record belongs to another operator environment.
     Environment,
+    /// The e-mail address, phone number or ID token that names the user is not valid.
+    DiiInvalid,
 }
 
 /// Why a user must not be represented.
@@ -251,6 +275,8 @@ pub struct Parts {
     pub operators: Operators,
     /// What vendors declare: a refresh judges again what was said at login.
     pub vendors: VendorList,
+    /// Who vouches for users.
+    pub providers: Providers,
     /// Wall-clock time.
     pub clock: Clock,
     /// Families of this module.
@@ -274,6 +300,11 @@ struct Inner {
     flights: Flights,
     /// Look-ups that only read: who waits for a marker must not wait for the operator.
     glances: Flights,
+    /// Look-ups of identifiers and ID tokens, which may end in a generate.
+    claims: Flights,
+    /// Where identifiers lead.
+    pointers: Pointers,
+    providers: Providers,
     refreshes: Permits,
     /// Opt-outs that could not be written yet.
     unkept: Unkept,
@@ -283,13 +314,14 @@ struct Inner {
 impl Identities {
     /// Builds the floor: fills the filter from the store and starts the sweeper on `control`. Blocks on the disk.
     pub fn new(settings: Settings, parts: Parts, control: Handle) -> Result<Self, StoreError> {
-        let Parts { store, operators, vendors, clock, metrics } = parts;
+        let Parts { store, operators, providers, vendors, clock, metrics } = parts;
         let known = KnownKeys::load(&store)?;
         let cache = HotCache::new(&settings);
         let flights = Flights::new(settings.max_flights);
         let refreshes = Permits::with_gauge((settings.max_flights / 2).max(1), metrics.refresh_queue.clone());
         let glances = Flights::new(settings.max_flights);
-        let unkept = Unkept::default();
+        let claims = Flights::new(settings.max_flights);
+        let (pointers, unkept) = (Pointers::new(), Unkept::default());
         let inner = Inner {
             settings,
             store,
@@ -301,6 +333,9 @@ impl Identities {
             known,
             flights,
             glances,
+            claims,
+            pointers,
+            providers,
             refreshes,
             unkept,
             control,

@@ -53,7 +53,7 @@ impl Identities {
 }
 
 /// What the hot cache says.
-enum Hot {
+pub(super) enum Hot {
     /// This, and nothing is to be done.
     Answer(Resolution),
     /// This, and a refresh is to be started.
@@ -63,7 +63,7 @@ enum Hot {
 }
 
 impl Inner {
-    fn hot(&self, publisher: &Publisher, sight: &Sight, now: UnixMillis) -> Hot {
+    pub(super) fn hot(&self, publisher: &Publisher, sight: &Sight, now: UnixMillis) -> Hot {
         let entry = match sight {
             Sight::Stranger => return Hot::Answer(Resolution::Absent(Absence::UnknownUser)),
             Sight::OptedOut => return Hot::Answer(Resolution::Denied(Denial::OptedOut)),
@@ -129,7 +129,7 @@ impl Inner {
     }
 
     /// Joins the flight of a key, or starts it; `None`: too much is under way.
-    fn ask(
+    pub(super) fn ask(
         self: &Arc<Self>,
         publisher: &Publisher,
         key: RecordKey,
@@ -148,7 +148,7 @@ impl Inner {
         }
     }
 
-    async fn wait_for(
+    pub(super) async fn wait_for(
         &self,
         key: RecordKey,
         answer: oneshot::Receiver<Resolution>,
@@ -271,7 +271,16 @@ impl Inner {
 
     /// Remembers for a short while that there is nothing, so that the next requests do not ask again.
     pub(super) fn nothing(&self, key: RecordKey, generation: u64, why: Absence) -> Resolution {
-        let until = self.clock.now().plus(jittered(NEGATIVE_MS));
+        self.nothing_until(key, generation, (why, self.clock.now().plus(jittered(NEGATIVE_MS))))
+    }
+
+    /// Remembers until then that there is nothing.
+    pub(super) fn nothing_until(
+        &self,
+        key: RecordKey,
+        generation: u64,
+        (why, until): (Absence, UnixMillis),
+    ) -> Resolution {
         self.insert(key, Entry { generation, what: What::Nothing { why, until } }, How::Fresh)
     }
 

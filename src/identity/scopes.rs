@@ -13,29 +13,22 @@ const NOTHING_MS: i64 = 10_000;
 
 impl Identities {
     /// Whether the operator of this scope said that a user, or their identifier, opted out; as memory knows it.
-    pub fn has_opted_out(&self, publisher: &Publisher, (user_id, dii): (&[u8], &DiiHash)) -> bool {
-        let keys = [self.user_key(publisher, user_id), self.dii_key(publisher, dii)];
+    pub fn has_opted_out(&self, publisher: &Publisher, (user, dii): (RecordKey, &DiiHash)) -> bool {
+        let keys = [user, self.dii_key(publisher, dii)];
         let (store, now) = (&self.0.store, self.0.clock.now());
         keys.iter().any(|key| store.opted_out(key, now) && !store.opted_out_at_site(key, now))
     }
 
     /// The tombstone of a user who left, by its generation; to be taken before a login under the other scope begins.
-    pub async fn left(&self, publisher: &Publisher, user_id: &[u8]) -> Result<Option<u64>, LoginError> {
+    pub async fn left(&self, key: RecordKey) -> Result<Option<u64>, LoginError> {
         let inner = Arc::clone(&self.0);
-        let key = self.user_key(publisher, user_id);
         self.on_control(async move { Ok(inner.tombstone(key).await?.map(|record| record.generation)) }).await
     }
 
     /// A user who left logged in again, under the other scope: the tombstone from before that login says nothing any more.
     /// A later one does.
-    pub async fn readmit(
-        &self,
-        publisher: &Publisher,
-        user_id: &[u8],
-        tombstone: u64,
-    ) -> Result<(), LoginError> {
+    pub async fn readmit(&self, key: RecordKey, tombstone: u64) -> Result<(), LoginError> {
         let inner = Arc::clone(&self.0);
-        let key = self.user_key(publisher, user_id);
         self.on_control(async move { inner.readmit(key, tombstone).await }).await
     }
 }

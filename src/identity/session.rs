@@ -8,6 +8,7 @@ use super::refresher::{DAY_MS, record_of};
 use super::{Denial, How, Identities, Inner, Origin, Publisher};
 use crate::operator::{Fault, Minted};
 use crate::privacy::{Consent, Said};
+use crate::sso::Refusal;
 use crate::store::{Draft, Expect, Record, RecordKey, State, StoreError, Written};
 use crate::time::UnixMillis;
 use crate::uid2::{DiiHash, Identity, Scope};
@@ -17,15 +18,17 @@ const LOGIN_TRIES: u32 = 3;
 
 /// A user logs in.
 #[derive(Debug)]
-pub struct Login<'a> {
-    /// The publisher's own id of the user.
-    pub user_id: &'a [u8],
+pub struct Login {
+    /// Under which key the user is kept.
+    pub key: RecordKey,
     /// The hashed e-mail address or phone number.
     pub dii: DiiHash,
     /// What was said of the user's privacy; it is kept with the identity, and of EUID the TC string goes to the operator.
     pub said: Said,
     /// How the login came about.
     pub origin: Origin,
+    /// The identity provider on whose word it is made.
+    pub provider: Option<Arc<str>>,
 }
 
 /// What a login gave.
@@ -55,6 +58,9 @@ pub enum LoginError {
     /// The store failed; nothing was promised.
     #[error("the identity store failed")]
     Store(#[from] StoreError),
+    /// The ID token is not believed.
+    #[error("id_token: {0}")]
+    IdToken(#[from] Refusal),
     /// A logout that came after this login began; nothing was stored.
     #[error("the user logged out meanwhile")]
     Overtaken,
@@ -68,16 +74,11 @@ impl Identities {
     pub async fn login(
         &self,
         publisher: &Publisher,
-        login: Login<'_>,
+        login: Login,
         consent: Consent,
     ) -> Result<LoginAnswer, LoginError> {
         let (inner, publisher) = (Arc::clone(&self.0), publisher.clone());
-        let key = self.user_key(&publisher, login.user_id);
-        let Login { dii, said, origin, .. } = login;
-        self.on_control(
-            async move { inner.login(&publisher, key, Claim { dii, said, origin }, consent).await },
-        )
-        .await
+        self.on_control(async move { inner.login(&publisher, login, consent).await }).await
     }
 
     /// Logs a user out, and whoever is just logging in as this user. Idempotent; an opted-out user stays opted out.
@@ -86,13 +87,12 @@ impl Identities {
         let key = self.user_key(&publisher, user_id);
         self.on_control(async move { inner.logout(&publisher, key).await }).await
     }
-}
 
-/// What a login claims.
-struct Claim {
-    dii: DiiHash,
-    said: Said,
-    origin: Origin,
+    /// The same for whoever is kept under this key.
+    pub async fn logout_key(&self, publisher: &Publisher, key: RecordKey) -> Result<(), LoginError> {
+        let (inner, publisher) = (Arc::clone(&self.0), publisher.clone());
+        self.on_control(async move { inner.logout(&publisher, key).await }).await
+    }
 }
 
 /// What stands under a key.
@@ -114,19 +114,19 @@ impl Inner {
     async fn login(
         &self,
         publisher: &Publisher,
-        key: RecordKey,
-        claim: Claim,
+        login: Login,
         _consent: Consent,
     ) -> Result<LoginAnswer, LoginError> {
-        let dii = self.store.keys().dii(&publisher.tenant(), claim.dii.digest(), claim.dii.kind());
+        let key = login.key;
+        let dii = self.store.keys().dii(&publisher.tenant(), login.dii.digest(), login.dii.kind());
         let draft = |state, keep_until| Draft {
             publisher: publisher.id.to_string(),
             scope: publisher.scope(),
             environment: publisher.environment(),
             dii: Some(dii),
-            origin: claim.origin,
-            provider: None,
-            said: if state == State::OptedOut { Said::default() } else { claim.said.clone() },
+            origin: login.origin,
+            provider: login.provider.as_deref().map(str::to_owned),
+            said: if state == State::OptedOut { Said::default() } else { login.said.clone() },
             created: self.clock.now(),
             keep_until,
             state,
@@ -148,14 +148,15 @@ impl Inner {
         self.known.insert(&key);
         let Before::Write(before) = self.before(key, false).await? else { return Ok(LoginAnswer::OptedOut) };
         let operator = self.operators.of(&publisher.credentials);
-        let tcf = claim.said.consent.as_deref().filter(|_| publisher.scope() == Scope::Euid);
-        match operator.generate(&publisher.credentials, &claim.dii, tcf).await? {
+        let tcf = login.said.consent.as_deref().filter(|_| publisher.scope() == Scope::Euid);
+        match operator.generate(&publisher.credentials, &login.dii, tcf).await? {
             Minted::Identity(identity) => {
                 let draft = draft(State::Active(identity.clone()), identity.times.refresh_expires);
                 let Some(record) = self.replace(key, before, draft).await? else {
                     return Ok(LoginAnswer::OptedOut);
                 };
                 self.keep(key, &record, How::Generated);
+                self.alias(dii, key, &record).await;
                 // An opt-out that was learned while the operator made this token is the newer truth.
                 let opted_out = self.opted_out(&key, Some(&dii), self.clock.now());
                 Ok(if opted_out { LoginAnswer::OptedOut } else { LoginAnswer::Active(identity) })
@@ -234,7 +235,7 @@ impl Inner {
     }
 
     /// `opted_out` are opted out from now on, as long as the marker in `draft`.
-    async fn mark_opted_out(
+    pub(super) async fn mark_opted_out(
         &self,
         key: RecordKey,
         opted_out: &[RecordKey],
@@ -294,10 +295,39 @@ impl Inner {
             };
             let last = said.as_ref().unwrap_or(&dead.said);
             let (said, keep_until) = lasting(dead.scope, last, until, now);
+            let dii = dead.dii;
             let tombstone = Draft { dii: None, said, state: State::LoggedOut, keep_until, ..dead };
             // A lost write means that somebody else's was stored, so this ends.
-            if let Some(record) = self.put(key, before, tombstone).await? {
+            if let Some(record) = self.put(key, before, tombstone.clone()).await? {
                 self.denied(key, &record, why_left(&record));
+                return match dii.filter(|dii| *dii != key) {
+                    Some(dii) => self.bury_identifier(dii, key, tombstone).await,
+                    None => Ok(()),
+                };
+            }
+        }
+    }
+
+    /// Ends what stands under the identifier of a user who left, unless another user has it now.
+    async fn bury_identifier(
+        &self,
+        dii: RecordKey,
+        user: RecordKey,
+        tombstone: Draft,
+    ) -> Result<(), LoginError> {
+        loop {
+            let before = match self.stands(dii).await? {
+                Stands::Nothing => return Ok(()),
+                Stands::Unreadable => Expect::Any,
+                Stands::Record(Record { state, generation, .. }) => match state {
+                    State::Alias(other) if other != user => return Ok(()),
+                    State::OptedOut | State::LoggedOut => return Ok(()),
+                    State::Alias(_) | State::Active(_) => Expect::Generation(generation),
+                },
+            };
+            if let Some(record) = self.put(dii, before, tombstone.clone()).await? {
+                self.pointers.forget(&dii);
+                self.denied(dii, &record, why_left(&record));
                 return Ok(());
             }
         }

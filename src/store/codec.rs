@@ -34,6 +34,7 @@ const STATE_ALIAS: u8 = 4;
 const ORIGIN_LOGIN: u8 = 1;
 const ORIGIN_IMPORT: u8 = 2;
 const ORIGIN_ID_TOKEN: u8 = 3;
+const ORIGIN_DII: u8 = 4;
 
 /// Why a record's bytes do not read, or cannot be written. Never holds a value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -93,6 +94,7 @@ pub(super) fn encode(record: &Record) -> Result<Zeroizing<Vec<u8>>, CodecError> 
         Origin::Login => ORIGIN_LOGIN,
         Origin::Import => ORIGIN_IMPORT,
         Origin::IdToken => ORIGIN_ID_TOKEN,
+        Origin::Dii => ORIGIN_DII,
     });
     time(&mut out, record.created);
     time(&mut out, record.written);
@@ -164,6 +166,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Body, CodecError> {
             ORIGIN_LOGIN => Origin::Login,
             ORIGIN_IMPORT => Origin::Import,
             ORIGIN_ID_TOKEN => Origin::IdToken,
+            ORIGIN_DII => Origin::Dii,
             value => return Err(CodecError::Unknown { field: "origin", value }),
         },
         created: from.time("created")?,
@@ -264,7 +267,7 @@ mod tests {
         let active = samples::record(1);
         for state in [active.state.clone(), State::OptedOut, State::LoggedOut, State::Alias(samples::key(9))]
         {
-            for origin in [Origin::Login, Origin::Import, Origin::IdToken] {
+            for origin in [Origin::Login, Origin::Import, Origin::IdToken, Origin::Dii] {
                 round_trip(&Record { state: state.clone(), origin, dii: None, ..active.clone() });
             }
         }

@@ -14,6 +14,8 @@ const DOMAIN: u8 = 1;
 const KIND_USER: u8 = b'u';
 const KIND_EMAIL: u8 = b'e';
 const KIND_PHONE: u8 = b'p';
+const KIND_SUBJECT: u8 = b's';
+const KIND_ID_TOKEN: u8 = b't';
 
 /// The name of one record: 32 bytes that look random to anybody without the index key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,6 +87,29 @@ impl Keys {
         self.derive(tenant, kind, digest)
     }
 
+    /// The key of a user who is known by an identity provider's word alone.
+    pub fn subject(&self, tenant: &Tenant<'_>, issuer: &str, subject: &str) -> RecordKey {
+        let mut value = Vec::with_capacity(8 + issuer.len() + subject.len());
+        value.extend_from_slice(&(issuer.len() as u64).to_le_bytes());
+        value.extend_from_slice(issuer.as_bytes());
+        value.extend_from_slice(subject.as_bytes());
+        self.derive(tenant, KIND_SUBJECT, &value)
+    }
+
+    /// A key that stands for an ID token; nothing is kept under it.
+    pub fn id_token(&self, tenant: &Tenant<'_>, token: &[u8]) -> RecordKey {
+        self.derive(tenant, KIND_ID_TOKEN, token)
+    }
+
+    /// A key for work about the markers of another key.
+    pub fn marker(&self, of: &RecordKey) -> RecordKey {
+        let mut bytes = of.0;
+        for byte in &mut bytes {
+            *byte = !*byte;
+        }
+        RecordKey(bytes)
+    }
+
     /// Four fixed bytes, then the two fields of free length, each behind its length: no two inputs look the same.
     fn derive(&self, tenant: &Tenant<'_>, kind: u8, value: &[u8]) -> RecordKey {
         let mut mac = self.0.clone();
@@ -153,6 +178,14 @@ mod tests {
         assert_ne!(email, phone);
         assert_ne!(email, keys.user(&ACME, &digest));
         assert_ne!(phone, keys.user(&ACME, &digest));
+    }
+
+    #[test]
+    fn an_issuer_does_not_run_into_its_subject() {
+        let keys = keys(7);
+        assert_ne!(keys.subject(&ACME, "https://a", "b1"), keys.subject(&ACME, "https://ab", "1"));
+        assert_ne!(keys.subject(&ACME, "", "u1"), keys.user(&ACME, b"u1"));
+        assert_ne!(keys.id_token(&ACME, b"u1"), keys.user(&ACME, b"u1"));
     }
 
     #[test]

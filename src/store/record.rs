@@ -28,6 +28,8 @@ pub enum Origin {
     Import,
     /// A verified ID token of an identity provider.
     IdToken,
+    /// A hash of an e-mail address or phone number that came with an ad request.
+    Dii,
 }
 
 /// One record as read.

@@ -91,7 +91,8 @@ async fn refusals_name_the_member_and_never_the_value() {
         (r#"{"user_id":"u","phone":"555-secret"}"#, 422, "phone"),
         (r#"{"user_id":"u","email_hash":"c2VjcmV0"}"#, 422, "email_hash"),
         (r#"{"user_id":"u"}"#, 400, "body"),
-        (r#"{"user_id":"u","email":"secret@example.com","id_token":"secret"}"#, 400, "id_token"),
+        (r#"{"user_id":"u","email":"secret@example.com","id_token":"secret"}"#, 400, "body"),
+        (r#"{"user_id":"u","id_token":"secret"}"#, 422, "id_token"),
         ("secret", 400, "body"),
     ];
     for (body, status, member) in cases {

@@ -26,6 +26,8 @@ mod restart;
 mod scenarios;
 mod sdk;
 mod seeds;
+mod sso;
+mod sso_users;
 mod stored_privacy;
 mod support;
 mod tls;

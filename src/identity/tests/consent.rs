@@ -8,7 +8,7 @@ use crate::uid2::Times;
 
 impl Bench {
     async fn login_saying(&self, publisher: &Publisher, said: Said) {
-        let login = Login { user_id: b"u1", dii: dii("u1@example.com"), said, origin: Origin::Login };
+        let login = Login { said, ..login_of(self.key(), "u1@example.com") };
         let answer = self.identities.login(publisher, login, consent()).await;
         assert!(matches!(answer, Ok(LoginAnswer::Active(_))), "{answer:?}");
     }
@@ -19,7 +19,7 @@ impl Bench {
     }
 
     async fn refuse(&self, said: Said) {
-        self.identities.refuse(&self.publisher, b"u1", &said).await.unwrap();
+        self.identities.refuse(&self.publisher, self.key(), &said).await.unwrap();
     }
 }
 
@@ -201,16 +201,16 @@ fn token_used(at: UnixMillis) -> cache::Token {
 async fn a_login_elsewhere_ends_the_tombstone_from_before_it_and_no_later_one() {
     let bench = bench(&[HOURLY]);
     let identities = &bench.identities;
-    assert_eq!(identities.left(&bench.publisher, b"u1").await.unwrap(), None);
+    assert_eq!(identities.left(bench.key()).await.unwrap(), None);
     bench.login().await;
-    assert_eq!(identities.left(&bench.publisher, b"u1").await.unwrap(), None, "did not leave");
+    assert_eq!(identities.left(bench.key()).await.unwrap(), None, "did not leave");
     identities.logout(&bench.publisher, b"u1").await.unwrap();
-    let before = identities.left(&bench.publisher, b"u1").await.unwrap().unwrap();
+    let before = identities.left(bench.key()).await.unwrap().unwrap();
     identities.logout(&bench.publisher, b"u1").await.unwrap();
-    identities.readmit(&bench.publisher, b"u1", before).await.unwrap();
+    identities.readmit(bench.key(), before).await.unwrap();
     assert_eq!(bench.resolve().await, "LoggedOut", "they left again meanwhile");
-    let now = identities.left(&bench.publisher, b"u1").await.unwrap().unwrap();
-    identities.readmit(&bench.publisher, b"u1", now).await.unwrap();
+    let now = identities.left(bench.key()).await.unwrap().unwrap();
+    identities.readmit(bench.key(), now).await.unwrap();
     assert_eq!(bench.resolve().await, "UnknownUser");
     bench.forget_cache();
     assert_eq!(bench.resolve().await, "UnknownUser", "from the store");

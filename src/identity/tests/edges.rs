@@ -10,7 +10,7 @@ impl Bench {
     }
 
     async fn login_user(&self, user_id: &[u8], address: &str) -> LoginAnswer {
-        let login = Login { user_id, dii: dii(address), said: Said::default(), origin: Origin::Login };
+        let login = login_of(self.identities.user_key(&self.publisher, user_id), address);
         self.identities.login(&self.publisher, login, consent()).await.unwrap()
     }
 

@@ -51,8 +51,7 @@ async fn one_marker_among_the_named_is_enough() {
     let bench = bench(&[HOURLY]);
     bench.login().await;
     let other = bench.identities.user_key(&bench.publisher, b"u2");
-    let login =
-        Login { user_id: b"u2", dii: dii("u2@example.com"), said: Said::default(), origin: Origin::Login };
+    let login = login_of(bench.identities.user_key(&bench.publisher, b"u2"), "u2@example.com");
     bench.identities.login(&bench.publisher, login, consent()).await.unwrap();
     let named = [bench.key(), other].into_iter().collect();
     let both = Subject { user: Some(bench.key()), named, ..Subject::default() };
@@ -138,7 +137,7 @@ async fn a_logout_beats_a_login_that_began_before() {
         if before == "logged out" {
             bench.logout().await.unwrap();
         }
-        let login = bench.login_while(async { bench.logout().await.unwrap() }).await;
+        let login = Box::pin(bench.login_while(async { bench.logout().await.unwrap() })).await;
         assert!(matches!(login, Err(LoginError::Overtaken)), "{before}: {login:?}");
         assert_eq!(bench.state().await, Some(State::LoggedOut), "{before}");
         assert_eq!(bench.resolve().await, "LoggedOut", "{before}");
@@ -212,6 +211,6 @@ async fn an_unreadable_record_can_be_logged_out_and_logged_in_over() {
     bench.login().await;
     assert_eq!(bench.resolve().await, "Fresh #2");
     bench.store.fail(Fails::Read, &unreadable, 1);
-    let login = bench.login_while(async { bench.logout().await.unwrap() }).await;
+    let login = Box::pin(bench.login_while(async { bench.logout().await.unwrap() })).await;
     assert!(matches!(login, Err(LoginError::Overtaken)), "a logout in between is seen: {login:?}");
 }

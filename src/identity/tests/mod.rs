@@ -25,6 +25,7 @@ use crate::net::{Transport, TransportError};
 use crate::operator::{OperatorClient, Operators};
 use crate::privacy::{Consent, Gvl, Policy, Regime, Rules, Signals, judge_stored};
 use crate::secret::Secret;
+use crate::sso::{self, Providers};
 use crate::store::{self, Draft, Expect, Fails, OpenError, State, Written};
 use crate::telemetry::Registry;
 use crate::time::{Deadline, UnixMillis};
@@ -165,6 +166,7 @@ fn bench_with(settings: Settings, gate: usize, script: &[Say]) -> Bench {
         store: store.clone(),
         operators: Operators { uid2: client(), euid: client() },
         vendors: Arc::new(Arc::default),
+        providers: Providers::none(sso::Metrics::register(&registry).unwrap()),
         clock: clock.clone(),
         metrics: Metrics::register(&registry).unwrap(),
     };
@@ -197,13 +199,18 @@ fn consent() -> Consent {
     judge_stored(&Signals::default(), Rules { policy: &policy, gvl: &gvl }, Regime::Uid2).unwrap()
 }
 
+fn login_of(key: RecordKey, address: &str) -> Login {
+    let (origin, said) = (Origin::Login, Said::default());
+    Login { key, dii: dii(address), origin, provider: None, said }
+}
+
 fn dii(address: &str) -> DiiHash {
     DiiHash::of_email(&Email::parse(address).unwrap())
 }
 
 impl Bench {
     async fn login_as(&self, address: &str) -> Result<LoginAnswer, LoginError> {
-        let login = Login { user_id: b"u1", dii: dii(address), said: Said::default(), origin: Origin::Login };
+        let login = login_of(self.identities.user_key(&self.publisher, b"u1"), address);
         self.identities.login(&self.publisher, login, consent()).await
     }
 

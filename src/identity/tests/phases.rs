@@ -122,8 +122,7 @@ async fn an_opt_out_at_refresh_ends_it_for_user_and_identifier() {
     for address in ["u1@example.com", "other@example.com"] {
         assert!(matches!(bench.login_as(address).await, Ok(LoginAnswer::OptedOut)), "{address}");
     }
-    let other =
-        Login { user_id: b"u2", dii: dii("u1@example.com"), said: Said::default(), origin: Origin::Login };
+    let other = login_of(bench.identities.user_key(&bench.publisher, b"u2"), "u1@example.com");
     let answer = bench.identities.login(&bench.publisher, other, consent()).await;
     assert!(matches!(answer, Ok(LoginAnswer::OptedOut)), "the identifier under another user id");
     assert_eq!(bench.calls(), ["generate", "refresh"], "the operator is not asked again");
@@ -208,8 +207,7 @@ async fn too_much_under_way_is_busy_and_heals() {
     let settings = Settings { max_flights: 1, ..Settings::default() };
     let bench = bench_with(settings, 2, &[HOURLY]);
     bench.login().await;
-    let login =
-        Login { user_id: b"u2", dii: dii("u2@example.com"), said: Said::default(), origin: Origin::Login };
+    let login = login_of(bench.identities.user_key(&bench.publisher, b"u2"), "u2@example.com");
     bench.identities.login(&bench.publisher, login, consent()).await.unwrap();
     bench.clock.advance(4 * HOUR);
     assert_eq!(bench.resolve().await, "Wait"); // its refresh hangs and fills the room

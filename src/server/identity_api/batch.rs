@@ -9,8 +9,8 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use hyper::body::Incoming;
 
+use super::caller::Caller;
 use super::{Answer, Fault, body, login};
-use crate::gateway::Publisher;
 use crate::server::connection::Room;
 use crate::server::reply;
 
@@ -22,14 +22,14 @@ const LINE_BYTES: usize = 4 * 1024;
 
 pub(super) async fn batch(
     room: &Room,
-    publisher: &Publisher,
+    caller: &Caller<'_>,
     request: Request<Incoming>,
 ) -> Result<Answer, Fault> {
     let media = ["application/x-ndjson", "application/ndjson", "application/json"];
     let most = room.seat().plane.settings.max_batch_lines;
     let bytes = body::read(room, request, (&media, most.saturating_mul(LINE_BYTES))).await?;
     let lines = lines(bytes.expose(), most)?;
-    let answers = stream::iter(lines).map(|line| one(room, publisher, line)).buffered(AT_ONCE);
+    let answers = stream::iter(lines).map(|line| one(room, caller, line)).buffered(AT_ONCE);
     let written = answers.fold(Vec::new(), |mut out, line| async move {
         out.extend_from_slice(line.as_bytes());
         out.push(b'\n');
@@ -49,9 +49,9 @@ fn lines(bytes: &[u8], most: usize) -> Result<Vec<&[u8]>, Fault> {
     }
 }
 
-async fn one(room: &Room, publisher: &Publisher, line: &[u8]) -> Arc<str> {
+async fn one(room: &Room, caller: &Caller<'_>, line: &[u8]) -> Arc<str> {
     let answer = match login::parse(line) {
-        Ok(body) => login::with(room, publisher, body).await,
+        Ok(body) => login::with(room, caller, body).await,
         Err(fault) => Err(fault),
     };
     reply::identity_line(answer).into()

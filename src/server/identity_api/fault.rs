@@ -10,6 +10,9 @@ pub(crate) enum Fault {
     /// No key, or an unknown one. The same text for both: it tells nothing of other tenants.
     #[error("a valid publisher API key is required")]
     Unauthorized,
+    /// A provider asks for what no publisher authorised it to.
+    #[error("the identity provider is not authorised for this")]
+    NotAuthorised,
     /// Plain HTTP from a stranger.
     #[error("identity calls need TLS, a trusted proxy or loopback")]
     TlsRequired,
@@ -78,6 +81,8 @@ impl Fault {
             Self::TlsRequired => Some("tls_required"),
             Self::OptedOutAtSite => Some("opted_out_at_site"),
             Self::OptedOutBefore => Some("opted_out"),
+            Self::NotAuthorised => Some("not_authorised"),
+            Self::Login(LoginError::IdToken(refusal)) => Some(refusal.as_str()),
             Self::Unprocessable { code, .. } => Some(code),
             _ => None,
         }
@@ -88,6 +93,7 @@ impl Fault {
         match self {
             Self::BadRequest { member, .. } => Some(member),
             Self::Unprocessable { member, .. } => Some(member),
+            Self::Login(LoginError::IdToken(_)) => Some("id_token"),
             _ => None,
         }
     }

@@ -1,15 +1,19 @@
 //! `POST /v1/identity`: a user logs in. DII lives in this function's memory and leaves it only as a hash.
 
+use std::sync::Arc;
+
 use ::http::Request;
 use hyper::body::Incoming;
 use serde::Deserialize;
 
-use super::user_id::UserId;
+use super::caller::Caller;
+use super::user_id::{UserId, Who};
 use super::{Answer, Fault, body, consent, said};
-use crate::gateway::Publisher;
-use crate::identity::{Login, LoginAnswer, Origin};
+use crate::identity::{self, Login, LoginAnswer, Origin};
 use crate::privacy::{Said, judge_login};
+use crate::secret::Secret;
 use crate::server::connection::Room;
+use crate::sso::Verified;
 use crate::uid2::{DiiError, DiiHash, DiiKind, Email, Phone};
 
 /// Largest login body, bytes: an address, a user id and two consent strings fit with room to spare.
@@ -18,11 +22,12 @@ const MAX_LOGIN_BYTES: usize = 16 * 1024;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Body {
-    user_id: String,
+    user_id: Option<String>,
     email: Option<String>,
     phone: Option<String>,
     email_hash: Option<String>,
     phone_hash: Option<String>,
+    id_token: Option<String>,
     #[serde(default)]
     privacy: Privacy,
     #[serde(default)]
@@ -62,39 +67,41 @@ impl Flag {
 
 pub(super) async fn login(
     room: &Room,
-    publisher: &Publisher,
+    caller: &Caller<'_>,
     request: Request<Incoming>,
 ) -> Result<Answer, Fault> {
     let bytes = body::read(room, request, (&["application/json"], MAX_LOGIN_BYTES)).await?;
-    with(room, publisher, parse(bytes.expose())?).await
+    with(room, caller, parse(bytes.expose())?).await
 }
 
 /// One login, from wherever its body came.
-pub(super) async fn with(room: &Room, publisher: &Publisher, body: Body) -> Result<Answer, Fault> {
-    let user = UserId::from_body(&body.user_id)?;
-    let dii = dii(&body)?;
+pub(super) async fn with(room: &Room, caller: &Caller<'_>, body: Body) -> Result<Answer, Fault> {
     let told = Said::from(&body.privacy);
     if told.gpp_sid.as_ref().is_some_and(|ids| ids.len() > said::MAX_SECTIONS) {
         return Err(Fault::bad("privacy.gpp_sid", "must have at most 255 sections"));
     }
+    let publisher = caller.publisher();
     let settings = &publisher.settings;
     let tenant = settings.tenant(settings.scope_for(|| told.signals()));
     let identities = &room.gateway().shared().identities;
-    if settings.others(tenant.scope()).any(|other| identities.has_opted_out(other, (user.as_bytes(), &dii))) {
+    let proven = prove(room, caller, (&body, tenant)).await?;
+    let Proven { who, dii, origin, provider } = proven;
+    let opted_out = |other| identities.has_opted_out(other, (who.key(identities, other), &dii));
+    if settings.others(tenant.scope()).any(opted_out) {
         return Ok(Answer::OptedOut);
     }
     let granted = match consent(room, (publisher, tenant.scope()), &told, judge_login) {
         Ok(granted) => granted,
-        Err(reason) => return said::refused(room, publisher, &user, (&told, reason)).await,
+        Err(reason) => return said::refused(room, publisher, &who, (&told, reason)).await,
     };
     if said::lacks_notice(tenant, &told) {
-        return said::refused(room, publisher, &user, (&told, "notice")).await;
+        return said::refused(room, publisher, &who, (&told, "notice")).await;
     }
-    let left = said::left(room, publisher, &user, tenant.scope()).await?;
-    let login = Login { user_id: user.as_bytes(), dii, said: told.clone(), origin: Origin::Login };
+    let left = said::left(room, publisher, &who, tenant.scope()).await?;
+    let login = Login { key: who.key(identities, tenant), dii, said: told.clone(), origin, provider };
     match identities.login(tenant, login, granted).await? {
         LoginAnswer::Active(identity) => {
-            said::beside(room, publisher, &user, (&told, tenant.scope(), left)).await?;
+            said::beside(room, publisher, &who, (&told, tenant.scope(), left)).await?;
             Ok(Answer::LoggedIn {
                 scope: tenant.scope(),
                 identity: Box::new(identity),
@@ -104,10 +111,60 @@ pub(super) async fn with(room: &Room, publisher: &Publisher, body: Body) -> Resu
         LoginAnswer::OptedOut => Ok(Answer::OptedOut),
         LoginAnswer::OptedOutAtSite => Err(Fault::OptedOutAtSite),
         LoginAnswer::InsufficientConsent => {
-            said::refused(room, publisher, &user, (&told, "tcf_purpose")).await
+            said::refused(room, publisher, &who, (&told, "tcf_purpose")).await
         }
         LoginAnswer::Denied(denial) => Ok(Answer::Denied(said::told(denial))),
     }
+}
+
+/// Who logs in, and on whose word.
+struct Proven {
+    who: Who,
+    dii: DiiHash,
+    origin: Origin,
+    provider: Option<Arc<str>>,
+}
+
+async fn prove(
+    room: &Room,
+    caller: &Caller<'_>,
+    (body, tenant): (&Body, &identity::Publisher),
+) -> Result<Proven, Fault> {
+    let user = user(caller, body)?;
+    let proof = proof(body)?;
+    if let Some(user) = &user {
+        caller.may_touch(room, user, true).await?;
+    }
+    let own = caller.provider().cloned();
+    match (proof, user) {
+        (Proof::Dii(dii), Some(user)) => {
+            Ok(Proven { who: Who::User(user), dii, origin: Origin::Login, provider: own })
+        }
+        (Proof::Dii(_), None) => Err(Fault::bad("user_id", "is required")),
+        (Proof::IdToken(token), user) => {
+            let verified = room.gateway().shared().identities.verify(tenant, token).await?;
+            let Verified { provider, issuer, subject, dii } = verified;
+            let who = user.map_or(Who::Subject { issuer, subject }, Who::User);
+            Ok(Proven { who, dii, origin: Origin::IdToken, provider: own.or(Some(provider)) })
+        }
+    }
+}
+
+/// The publisher's own id of the user. Who has no key names none: the ID token says who it is.
+fn user(caller: &Caller<'_>, body: &Body) -> Result<Option<UserId>, Fault> {
+    match (&body.user_id, caller) {
+        (Some(_), Caller::Nobody(_)) => Err(Fault::bad("user_id", "needs an API key")),
+        (Some(user_id), _) => UserId::from_body(user_id).map(Some),
+        (None, Caller::Nobody(_)) if body.id_token.is_none() => Err(Fault::Unauthorized),
+        (None, _) if body.id_token.is_none() => Err(Fault::bad("user_id", "is required")),
+        (None, _) => Ok(None),
+    }
+}
+
+/// By what the login says whose it is.
+enum Proof {
+    Dii(DiiHash),
+    IdToken(Secret<String>),
 }
 
 /// serde's message names the member and what was expected of it; where it quotes a value, only the place is told.
@@ -134,12 +191,23 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Body, Fault> {
     Ok(body)
 }
 
-/// Exactly one of the four identifiers, as a hash.
-fn dii(body: &Body) -> Result<DiiHash, Fault> {
-    let given = [&body.email, &body.phone, &body.email_hash, &body.phone_hash];
+/// Exactly one of the five identifiers.
+fn proof(body: &Body) -> Result<Proof, Fault> {
+    let given = [&body.email, &body.phone, &body.email_hash, &body.phone_hash, &body.id_token];
     if given.iter().filter(|value| value.is_some()).count() != 1 {
-        return Err(Fault::bad("body", "needs exactly one of email, phone, email_hash, phone_hash"));
+        return Err(Fault::bad(
+            "body",
+            "needs exactly one of email, phone, email_hash, phone_hash, id_token",
+        ));
     }
+    match &body.id_token {
+        Some(token) => Ok(Proof::IdToken(Secret::new(token.clone()))),
+        None => dii(body).map(Proof::Dii),
+    }
+}
+
+/// The one of the four addresses that is there, as a hash.
+fn dii(body: &Body) -> Result<DiiHash, Fault> {
     let invalid = |member: &'static str| {
         move |fault: DiiError| Fault::Unprocessable {
             member,
@@ -167,6 +235,7 @@ impl Drop for Body {
         self.phone.zeroize();
         self.email_hash.zeroize();
         self.phone_hash.zeroize();
+        self.id_token.zeroize();
     }
 }
 
@@ -190,7 +259,7 @@ mod tests {
     use super::*;
 
     fn reason(json: &str) -> String {
-        match parse(json.as_bytes()).and_then(|body| dii(&body).map(|_| ())) {
+        match parse(json.as_bytes()).and_then(|body| proof(&body).map(|_| ())) {
             Ok(()) => "ok".into(),
             Err(fault) => fault.to_string(),
         }
@@ -200,7 +269,7 @@ mod tests {
     fn exactly_one_identifier() {
         assert_eq!(reason(r#"{"user_id":"u","email":"a@example.com"}"#), "ok");
         assert_eq!(reason(r#"{"user_id":"u","email":"a@example.com","phone":null}"#), "ok");
-        let one = "body: needs exactly one of email, phone, email_hash, phone_hash";
+        let one = "body: needs exactly one of email, phone, email_hash, phone_hash, id_token";
         assert_eq!(reason(r#"{"user_id":"u"}"#), one);
         assert_eq!(reason(r#"{"user_id":"u","email":"a@example.com","phone":"+12345678901"}"#), one);
     }

@@ -2,6 +2,7 @@
 
 mod batch;
 mod body;
+mod caller;
 mod fault;
 mod login;
 mod said;
@@ -15,12 +16,13 @@ use hyper::body::Incoming;
 
 use super::connection::Room;
 use super::reply::{self, Reply};
-use crate::gateway::{Peer, Publisher, bearer, denial_label, regime};
+use crate::gateway::{Peer, Publisher, denial_label, regime};
 use crate::identity::Status;
 use crate::privacy::{self, Consent, Regime, Rules, Said, Signals};
 use crate::time::UnixMillis;
 use crate::uid2::{AdvertisingToken, Identity, Scope};
 
+use caller::Caller;
 pub(super) use fault::Fault;
 use user_id::UserId;
 
@@ -72,21 +74,28 @@ async fn attempt(room: &Room, request: Request<Incoming>, peer: Peer) -> Result<
         return Err(Fault::TlsRequired);
     }
     let directory = &room.gateway().shared().directory;
-    let key = bearer(request.headers()).map_err(|_| Fault::Unauthorized)?;
-    let publisher = key.and_then(|key| directory.by_key(key)).ok_or(Fault::Unauthorized)?;
+    let is_login = request.uri().path() == BASE && request.method() == Method::POST;
+    let caller = Caller::of(directory, request.headers(), is_login)?;
+    let publisher = caller.publisher();
     let rest = request.uri().path().strip_prefix(BASE).unwrap_or_default();
     if rest.is_empty() {
         return match *request.method() {
-            Method::POST => login::login(room, publisher, request).await,
+            Method::POST => login::login(room, &caller, request).await,
             _ => Err(Fault::Method("POST")),
         };
     }
     if rest == "/batch" && request.method() == Method::POST {
-        return batch::batch(room, publisher, request).await;
+        return batch::batch(room, &caller, request).await;
     }
     let mut parts = rest.strip_prefix('/').unwrap_or(rest).splitn(2, '/');
     let user = UserId::from_path(parts.next().unwrap_or_default())?;
-    match (parts.next(), request.method()) {
+    let part = parts.next();
+    let harmless = matches!(
+        (part, request.method()),
+        (None, &Method::GET | &Method::DELETE) | (Some("token" | "refresh"), _)
+    );
+    caller.may_touch(room, &user, harmless).await?;
+    match (part, request.method()) {
         (None, &Method::GET) => stored::status(room, publisher, &user).await,
         (None, &Method::PUT) => stored::import(room, publisher, &user, request).await,
         (None, &Method::DELETE) => stored::logout(room, publisher, &user).await,

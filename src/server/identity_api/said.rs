@@ -1,7 +1,7 @@
 //! What a login says of privacy: whether there may be an identity, and what becomes of those that earlier logins made, of
 //! this scope and of the other.
 
-use super::user_id::UserId;
+use super::user_id::Who;
 use super::{Answer, Fault};
 use crate::gateway::{Publisher, denial_label, regime};
 use crate::identity::{self, Denial, Notice};
@@ -21,12 +21,12 @@ pub(super) fn lacks_notice(tenant: &identity::Publisher, said: &Said) -> bool {
 pub(super) async fn refused(
     room: &Room,
     publisher: &Publisher,
-    user: &UserId,
+    who: &Who,
     (said, reason): (&Said, &'static str),
 ) -> Result<Answer, Fault> {
     let identities = &room.gateway().shared().identities;
     for tenant in publisher.settings.tenants() {
-        identities.refuse(tenant, user.as_bytes(), said).await?;
+        identities.refuse(tenant, who.key(identities, tenant), said).await?;
     }
     Ok(Answer::Denied(reason))
 }
@@ -35,12 +35,12 @@ pub(super) async fn refused(
 pub(super) async fn left(
     room: &Room,
     publisher: &Publisher,
-    user: &UserId,
+    who: &Who,
     scope: Scope,
 ) -> Result<Option<u64>, Fault> {
     let identities = &room.gateway().shared().identities;
     match publisher.settings.others(scope).next() {
-        Some(other) => Ok(identities.left(other, user.as_bytes()).await?),
+        Some(other) => Ok(identities.left(who.key(identities, other)).await?),
         None => Ok(None),
     }
 }
@@ -50,14 +50,14 @@ pub(super) async fn left(
 pub(super) async fn beside(
     room: &Room,
     publisher: &Publisher,
-    user: &UserId,
+    who: &Who,
     (said, scope, left): (&Said, Scope, Option<u64>),
 ) -> Result<(), Fault> {
     let identities = &room.gateway().shared().identities;
     for other in publisher.settings.others(scope) {
         match (said.sticking(regime(other.scope())), left) {
-            (Some(_), _) => identities.refuse(other, user.as_bytes(), said).await?,
-            (None, Some(tombstone)) => identities.readmit(other, user.as_bytes(), tombstone).await?,
+            (Some(_), _) => identities.refuse(other, who.key(identities, other), said).await?,
+            (None, Some(tombstone)) => identities.readmit(who.key(identities, other), tombstone).await?,
             (None, None) => {}
         }
     }

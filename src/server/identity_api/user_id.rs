@@ -1,6 +1,10 @@
 //! The publisher's own user id: 1–256 bytes, opaque, and never an e-mail address or phone number.
 
+use std::sync::Arc;
+
 use super::Fault;
+use crate::identity::{Identities, Publisher};
+use crate::store::RecordKey;
 use crate::uid2::{Email, Phone};
 
 /// Longest user id, bytes.
@@ -8,6 +12,29 @@ pub(super) const MAX_USER_ID_BYTES: usize = 256;
 
 /// A user id that may be stored under.
 pub(super) struct UserId(Vec<u8>);
+
+/// A user, by whatever names them.
+pub(super) enum Who {
+    /// The publisher's own id.
+    User(UserId),
+    /// An identity provider's word alone.
+    Subject {
+        /// `iss` of the ID token.
+        issuer: Arc<str>,
+        /// `sub` of the ID token.
+        subject: String,
+    },
+}
+
+impl Who {
+    /// Under which key this tenant's record of the user is kept.
+    pub(super) fn key(&self, identities: &Identities, tenant: &Publisher) -> RecordKey {
+        match self {
+            Self::User(user) => identities.user_key(tenant, user.as_bytes()),
+            Self::Subject { issuer, subject } => identities.subject_key(tenant, issuer, subject),
+        }
+    }
+}
 
 impl UserId {
     /// From the JSON body of a login.

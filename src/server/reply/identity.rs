@@ -12,6 +12,7 @@ use super::{
 use crate::identity::{LoginError, Origin, Phase, Status};
 use crate::operator;
 use crate::server::identity_api::{Answer as ApiAnswer, Fault};
+use crate::sso::Refusal;
 use crate::uid2::wire;
 
 /// The answer to an identity call.
@@ -80,7 +81,7 @@ fn status(status: &Status) -> Value {
     json!({
         "phase": phase(status.phase),
         "scope": status.scope.as_str(),
-        "origin": match status.origin { Origin::Login => "login", Origin::Import => "import", Origin::IdToken => "id_token" },
+        "origin": match status.origin { Origin::Login => "login", Origin::Import => "import", Origin::IdToken => "id_token", Origin::Dii => "dii" },
         "identity_expires": status.times.map(|t| t.identity_expires.0),
         "refresh_from": status.times.map(|t| t.refresh_from.0),
         "refresh_expires": status.times.map(|t| t.refresh_expires.0),
@@ -117,7 +118,7 @@ fn identity_fault(fault: &Fault) -> Reply {
 fn fault_parts(fault: &Fault) -> (StatusCode, Map<String, Value>) {
     let status = match fault {
         Fault::Unauthorized => StatusCode::UNAUTHORIZED,
-        Fault::TlsRequired => StatusCode::FORBIDDEN,
+        Fault::TlsRequired | Fault::NotAuthorised => StatusCode::FORBIDDEN,
         Fault::BadRequest { .. } => StatusCode::BAD_REQUEST,
         Fault::Unprocessable { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         Fault::NotFound | Fault::NoPath => StatusCode::NOT_FOUND,
@@ -143,8 +144,10 @@ fn fault_parts(fault: &Fault) -> (StatusCode, Map<String, Value>) {
 fn login_status(fault: &LoginError) -> StatusCode {
     match fault {
         LoginError::Overtaken => StatusCode::CONFLICT,
-        LoginError::InvalidDii => StatusCode::UNPROCESSABLE_ENTITY,
-        LoginError::Store(_) | LoginError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
+        LoginError::Store(_) | LoginError::Stopped | LoginError::IdToken(Refusal::Unavailable) => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        LoginError::InvalidDii | LoginError::IdToken(_) => StatusCode::UNPROCESSABLE_ENTITY,
         LoginError::Operator(fault) => match fault {
             operator::Fault::Timeout => StatusCode::GATEWAY_TIMEOUT,
             operator::Fault::Throttled | operator::Fault::Connect => StatusCode::SERVICE_UNAVAILABLE,

@@ -1,6 +1,7 @@
 //! What the tests share: a stack of real servers on loopback, an HTTP client, bounded polls.
 
 pub(crate) mod http;
+pub(crate) mod issuer;
 pub(crate) mod poll;
 pub(crate) mod scripted_ssp;
 pub(crate) mod stack;

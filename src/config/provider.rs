@@ -1,0 +1,145 @@
+//! `[[identity_provider]]`: who signs users in for publishers, and who may act for them with a key of its own.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use http::Uri;
+use toml::de::DeTable;
+
+use super::faults::Source;
+use super::publisher::{api_key, id, ids, tables};
+use super::reader::{Context, Section};
+use super::sections::is_loopback;
+use crate::gateway::ProviderSettings;
+use crate::sso;
+
+/// Providers, and what verifies the tokens of those that issue some.
+pub(super) struct Providers {
+    pub(super) all: Vec<ProviderSettings>,
+    pub(super) verified: Vec<sso::Settings>,
+}
+
+impl Providers {
+    /// Ids of those whose tokens count for a publisher's users.
+    pub(super) fn trusted_by(&self, publisher: &str) -> Vec<Arc<str>> {
+        let issues = |id: &str| self.verified.iter().any(|settings| settings.id == id);
+        let serves = |provider: &&ProviderSettings| provider.publishers.iter().any(|id| id == publisher);
+        let trusted = self.all.iter().filter(serves).filter(|provider| issues(&provider.id));
+        trusted.map(|provider| Arc::clone(&provider.id)).collect()
+    }
+}
+
+/// Every `[[identity_provider]]` of the main file.
+pub(super) fn all<'a>(files: &'a [(&'a Source, DeTable<'a>)], context: &'a Context<'a>) -> Providers {
+    let publishers = ids(files);
+    let mut providers = Providers { all: Vec::new(), verified: Vec::new() };
+    let (mut taken, mut keys, mut issuers) = (HashSet::new(), HashMap::new(), HashSet::new());
+    for section in &tables(files, context, "identity_provider") {
+        let Some(id) = id(section, &mut taken) else { continue };
+        let issuer = oidc(section, &id);
+        if let Some(settings) = issuer {
+            if issuers.insert(settings.issuer.clone()) {
+                providers.verified.push(settings);
+            } else {
+                section.missing("issuer", "is that of an earlier identity_provider");
+            }
+        }
+        let api_keys: Vec<_> = section
+            .list("api_keys")
+            .into_iter()
+            .filter_map(|(text, at)| {
+                let digest = api_key(section, &text, &at)?;
+                if let Some(other) = keys.insert(digest, id.clone()) {
+                    section.wrong(
+                        &at,
+                        "api_keys",
+                        format!("is a key of identity_provider \"{other}\" already"),
+                    );
+                }
+                Some(digest)
+            })
+            .collect();
+        if api_keys.is_empty() && !section.in_file("issuer") && !section.in_file("api_keys") {
+            section.missing("", "needs issuer, audience and jwks_url, or api_keys, or both");
+        }
+        let served = section.list("publishers").into_iter().filter_map(|(name, at)| {
+            let known = publishers.contains(name.as_str());
+            if !known {
+                section.wrong(&at, "publishers", format!("there is no publisher \"{name}\""));
+            }
+            known.then_some(name)
+        });
+        let publishers: Vec<String> = served.collect();
+        if publishers.is_empty() && !section.in_file("publishers") {
+            section.missing("publishers", "is required: the publishers that authorised this provider");
+        }
+        providers.all.push(ProviderSettings { id: id.into(), api_keys, publishers });
+    }
+    providers
+}
+
+/// What verifies its ID tokens, if it issues some.
+fn oidc(section: &Section<'_>, id: &str) -> Option<sso::Settings> {
+    let issuer = section.text("issuer");
+    let audience = audience(section);
+    let jwks_url = section.text("jwks_url").and_then(|(text, at)| {
+        let url = text.parse::<Uri>().ok().filter(|uri| uri.host().is_some());
+        let safe = url.filter(|uri| match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => is_loopback(uri),
+            _ => false,
+        });
+        if safe.is_none() {
+            section.wrong(
+                &at,
+                "jwks_url",
+                "must be an https:// address; plain http is accepted on loopback only",
+            );
+        }
+        safe
+    });
+    let email_claim = section.text("email_claim").map_or_else(|| String::from("email"), |(claim, _)| claim);
+    let require_verified = section.flag("require_verified", true);
+    let allow_private_relay = section.flag("allow_private_relay", false);
+    let parts = [section.in_file("issuer"), section.in_file("audience"), section.in_file("jwks_url")];
+    if !parts.contains(&true) {
+        return None;
+    }
+    for (key, there) in ["issuer", "audience", "jwks_url"].into_iter().zip(parts) {
+        if !there {
+            section.missing(key, "is required where one of issuer, audience and jwks_url is there");
+        }
+    }
+    let (issuer, at) = issuer?;
+    if issuer.is_empty() {
+        section.wrong(
+            &at,
+            "issuer",
+            "must be what stands in the tokens' iss, such as https://accounts.example.com",
+        );
+    }
+    Some(sso::Settings {
+        id: id.to_owned(),
+        issuer,
+        audience: audience?,
+        jwks_url: jwks_url?,
+        email_claim,
+        require_verified,
+        allow_private_relay,
+    })
+}
+
+/// One text, or a list of them.
+fn audience(section: &Section<'_>) -> Option<Vec<String>> {
+    let is_text = section.raw("audience").is_some_and(|value| value.get_ref().as_str().is_some());
+    let texts: Vec<String> = if is_text {
+        section.text("audience").into_iter().map(|(text, _)| text).collect()
+    } else {
+        section.list("audience").into_iter().map(|(text, _)| text).collect()
+    };
+    let usable = !texts.is_empty() && texts.iter().all(|text| !text.is_empty());
+    if !usable && section.in_file("audience") {
+        section.missing("audience", "must hold at least one client id");
+    }
+    usable.then_some(texts)
+}

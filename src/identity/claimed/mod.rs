@@ -1,0 +1,209 @@
+//! Users whom a request names by an e-mail address, a phone number or an ID token: found by the key of the identifier, and
+//! made when nobody has them yet.
+//!
+//! ```text
+//! ID token ─(verified, remembered)─► key of the identifier ─┬─► record of its own
+//!                                    e-mail, phone ─────────┘└─► alias ─► record of the user who logged in with it
+//! ```
+//!
+//! What memory knows is answered at once; everything else is one flight per key on the control plane, and the request waits
+//! for it no longer than its budget.
+
+mod make;
+mod vouched;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::sync::Cache;
+
+use super::consent::noticed;
+use super::flight::{Boarding, Pilot};
+use super::marked::Sight;
+use super::metrics::Found;
+use super::resolver::Hot;
+use super::{Absence, Denial, Identities, Inner, Origin, Publisher, Resolution};
+use crate::privacy::Consent;
+use crate::secret::Secret;
+use crate::store::RecordKey;
+use crate::time::UnixMillis;
+use crate::uid2::{DiiHash, Scope};
+
+use make::Maker;
+
+/// How long it is remembered where an identifier, or the one in a verified ID token, leads. Short: a login elsewhere, or the
+/// end of the token, must be seen soon. Milliseconds.
+const POINTER_MS: i64 = 60_000;
+/// Pointers kept.
+const POINTERS: u64 = 200_000;
+
+/// What a request claims of its user besides ids of the publisher's own.
+#[derive(Clone, Debug, Default)]
+pub struct Claimed {
+    /// A valid e-mail address or phone number, as a hash, with its key.
+    pub dii: Option<(RecordKey, DiiHash)>,
+    /// An ID token as it came, with a key that stands for it.
+    pub id_token: Option<(RecordKey, Arc<Secret<String>>)>,
+    /// A hint with an e-mail address or phone number is there, and none is valid.
+    pub invalid: bool,
+    /// The request's TCF string: an EUID is made with it.
+    pub tcf: Option<String>,
+}
+
+/// Where a key leads.
+#[derive(Clone, Copy)]
+pub(super) struct Pointer {
+    to: RecordKey,
+    until: UnixMillis,
+}
+
+/// Where keys lead, as far as is remembered.
+pub(super) struct Pointers(Cache<RecordKey, Pointer>);
+
+impl Pointers {
+    pub(super) fn new() -> Self {
+        Self(Cache::new(POINTERS))
+    }
+
+    fn find(&self, key: &RecordKey, now: UnixMillis) -> Option<RecordKey> {
+        self.0.get(key).filter(|pointer| pointer.until > now).map(|pointer| pointer.to)
+    }
+
+    fn set(&self, key: RecordKey, to: RecordKey, now: UnixMillis) {
+        self.0.insert(key, Pointer { to, until: now.plus(POINTER_MS) });
+    }
+
+    pub(super) fn forget(&self, key: &RecordKey) {
+        self.0.invalidate(key);
+    }
+}
+
+impl Identities {
+    /// The key that stands for an ID token.
+    pub fn id_token_key(&self, publisher: &Publisher, token: &[u8]) -> RecordKey {
+        self.0.store.keys().id_token(&publisher.tenant(), token)
+    }
+
+    /// The key of a user who is known by an identity provider's word alone.
+    pub fn subject_key(&self, publisher: &Publisher, issuer: &str, subject: &str) -> RecordKey {
+        self.0.store.keys().subject(&publisher.tenant(), issuer, subject)
+    }
+
+    /// Longest time an ad request may wait for its identity.
+    pub fn wait(&self) -> Duration {
+        self.0.settings.wait
+    }
+
+    /// What may be sent for the identifier that a request claims. Never fails and never waits longer than `patience` and
+    /// `identity.wait_ms`.
+    pub async fn of_dii(
+        &self,
+        publisher: &Publisher,
+        claimed: &Claimed,
+        consent: Consent,
+        patience: impl FnOnce() -> Duration,
+    ) -> Resolution {
+        let Some((key, hash)) = claimed.dii else {
+            let why = if claimed.invalid { Absence::DiiInvalid } else { Absence::NoHint };
+            return Resolution::Absent(why);
+        };
+        if let Some(told) = self.0.remembered(publisher, key, consent) {
+            return noticed(publisher, told);
+        }
+        let maker = Maker { key, hash, tcf: tcf(publisher, claimed), origin: Origin::Dii, provider: None };
+        let (inner, tenant) = (Arc::clone(&self.0), publisher.clone());
+        let work = async move { inner.made(&tenant, maker, consent).await };
+        noticed(publisher, self.0.fly_for(key, patience(), work).await)
+    }
+
+    /// What may be sent for the user of an ID token that came with a request; as [`of_dii`](Self::of_dii).
+    pub async fn of_id_token(
+        &self,
+        publisher: &Publisher,
+        claimed: &Claimed,
+        consent: Consent,
+        patience: impl FnOnce() -> Duration,
+    ) -> Resolution {
+        let Some((key, token)) = &claimed.id_token else { return Resolution::Absent(Absence::NoHint) };
+        let now = self.0.clock.now();
+        if let Some(dii) = self.0.pointers.find(key, now)
+            && let Some(told) = self.0.remembered(publisher, dii, consent)
+        {
+            return noticed(publisher, told);
+        }
+        if let Sight::Entry(entry) = self.0.entry(key)
+            && let Some(absence) = entry.absence(now)
+        {
+            return Resolution::Absent(absence);
+        }
+        let (inner, tenant) = (Arc::clone(&self.0), publisher.clone());
+        let (key, token, tcf) = (*key, Arc::clone(token), tcf(publisher, claimed));
+        let work = async move { inner.of_token(&tenant, (key, &token), tcf, consent).await };
+        noticed(publisher, self.0.fly_for(key, patience(), work).await)
+    }
+}
+
+/// The TCF string that goes with a generate of an EUID.
+fn tcf(publisher: &Publisher, claimed: &Claimed) -> Option<String> {
+    claimed.tcf.clone().filter(|_| publisher.scope() == Scope::Euid)
+}
+
+impl Inner {
+    fn entry(&self, key: &RecordKey) -> Sight {
+        self.cache.find(key).map_or(Sight::Forgotten, Sight::Entry)
+    }
+
+    /// What memory says of an identifier, through the user whom it leads to; `None`: somebody must look.
+    fn remembered(
+        self: &Arc<Self>,
+        publisher: &Publisher,
+        key: RecordKey,
+        consent: Consent,
+    ) -> Option<Resolution> {
+        let now = self.clock.now();
+        let own = self.sight(&key, now);
+        if matches!(own, Sight::OptedOut) {
+            return Some(Resolution::Denied(Denial::OptedOut));
+        }
+        let (at, sight) = match self.pointers.find(&key, now) {
+            Some(to) if !matches!(&own, Sight::Entry(entry) if entry.is_denied(now)) => {
+                (to, self.sight(&to, now))
+            }
+            _ => (key, own),
+        };
+        match self.hot(publisher, &sight, now) {
+            Hot::Answer(Resolution::Absent(Absence::UnknownUser | Absence::Dead)) | Hot::Ask(_) => None,
+            Hot::Answer(resolution) => Some(resolution),
+            Hot::Due(resolution) => {
+                self.start(publisher, at, consent);
+                Some(resolution)
+            }
+        }
+    }
+
+    /// Does the work of a key on the control plane, or joins whoever does, and waits for it so long.
+    async fn fly_for(
+        self: &Arc<Self>,
+        key: RecordKey,
+        patience: Duration,
+        work: impl Future<Output = Resolution> + Send + 'static,
+    ) -> Resolution {
+        let boarding = self.claims.board(key);
+        let joined = matches!(boarding, Boarding::Joined(_));
+        self.metrics.found(if joined { Found::Coalesced } else { Found::Miss });
+        let answer = match boarding {
+            Boarding::First(pilot, answer) => {
+                self.control.spawn(land(pilot, work));
+                answer
+            }
+            Boarding::Joined(answer) => answer,
+            Boarding::Full => return Resolution::Absent(Absence::Busy),
+        };
+        self.wait_for(key, answer, patience).await
+    }
+}
+
+async fn land(pilot: Pilot, work: impl Future<Output = Resolution>) {
+    let resolution = work.await;
+    pilot.land(&resolution);
+}

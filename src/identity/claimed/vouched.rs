@@ -1,0 +1,112 @@
+//! ID tokens: on whose word, and whether their users left.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::marked::{Marked, Sight};
+use super::super::{Absence, Denial, Identities, Inner, LoginError, Publisher, Resolution};
+use super::Claimed;
+use crate::secret::Secret;
+use crate::sso::{Refusal, Verified};
+use crate::store::{Record, RecordKey, State, StoreError};
+use crate::time::UnixMillis;
+
+impl Identities {
+    /// Whether the user of an ID token left: asked before anything is ranked, whichever hint would win. Waits no longer than
+    /// `patience` and `identity.wait_ms`; a token that is not believed names nobody.
+    pub async fn token_marker(
+        &self,
+        publisher: &Publisher,
+        claimed: &Claimed,
+        patience: impl FnOnce() -> Duration,
+    ) -> Marked {
+        let Some((key, token)) = &claimed.id_token else { return Marked::Clear };
+        let now = self.0.clock.now();
+        let known = self.0.pointers.find(key, now).and_then(|dii| self.0.marker_behind(dii, now));
+        if let Some(marked) = known {
+            return marked;
+        }
+        if matches!(self.0.entry(key), Sight::Entry(entry) if entry.absence(now).is_some()) {
+            return Marked::Clear;
+        }
+        let (inner, publisher, token) = (Arc::clone(&self.0), publisher.clone(), Arc::clone(token));
+        let key = *key;
+        let work = async move { inner.marker_of_token(&publisher, (key, &token)).await };
+        match self.0.fly_for(self.0.store.keys().marker(&key), patience(), work).await {
+            Resolution::Denied(denial) => Marked::Denied(denial),
+            Resolution::Absent(Absence::Wait | Absence::Busy | Absence::Store) => Marked::Unknown,
+            Resolution::Absent(_) | Resolution::Token(_) => Marked::Clear,
+        }
+    }
+
+    /// Verifies an ID token for one of the publisher's users.
+    pub async fn verify(&self, publisher: &Publisher, token: Secret<String>) -> Result<Verified, LoginError> {
+        let (providers, trusted) = (self.0.providers.clone(), Arc::clone(&publisher.trusted));
+        self.on_control(async move { Ok(providers.verify(token.expose(), &trusted).await?) }).await
+    }
+
+    /// On which provider's word a user's record was made; `None`: there is no record.
+    pub async fn maker(
+        &self,
+        publisher: &Publisher,
+        user_id: &[u8],
+    ) -> Result<Option<Option<String>>, LoginError> {
+        let (inner, key) = (Arc::clone(&self.0), self.user_key(publisher, user_id));
+        self.on_control(async move {
+            match inner.store.read(key).await {
+                Ok(record) => Ok(record.map(|record| record.provider)),
+                // Whose it was cannot be told: nobody's but the publisher's own.
+                Err(StoreError::Sealed(_) | StoreError::Record(_)) => Ok(Some(None)),
+                Err(fault) => Err(fault.into()),
+            }
+        })
+        .await
+    }
+}
+
+impl Inner {
+    /// What memory tells of markers of an identifier and of the user it leads to; `None`: nothing.
+    fn marker_behind(&self, dii: RecordKey, now: UnixMillis) -> Option<Marked> {
+        let own = self.told(&self.sight(&dii, now), now);
+        if let Some(Marked::Denied(_)) = own {
+            return own;
+        }
+        let told = match self.pointers.find(&dii, now) {
+            Some(user) => self.told(&self.sight(&user, now), now),
+            None => own,
+        };
+        told.filter(|marked| *marked != Marked::Unknown)
+    }
+
+    /// Verifies a token, and reads what stands under its identifier; nothing is asked of the operator.
+    async fn marker_of_token(
+        &self,
+        publisher: &Publisher,
+        (key, token): (RecordKey, &Secret<String>),
+    ) -> Resolution {
+        let verified = match self.providers.verify(token.expose(), &publisher.trusted).await {
+            Ok(verified) => verified,
+            Err(refusal) => return self.refused(key, refusal),
+        };
+        let dii = self.store.keys().dii(&publisher.tenant(), verified.dii.digest(), verified.dii.kind());
+        self.pointers.set(key, dii, self.clock.now());
+        if self.store.opted_out(&dii, self.clock.now()) {
+            return Resolution::Denied(Denial::OptedOut);
+        }
+        match self.store.read(dii).await {
+            Ok(Some(Record { state: State::Alias(user), .. })) => {
+                self.pointers.set(dii, user, self.clock.now());
+                self.read_again(user).await
+            }
+            Ok(Some(record)) => self.take_in(dii, &record),
+            Ok(None) => Resolution::Absent(Absence::UnknownUser),
+            Err(fault) => self.unread(dii, &fault),
+        }
+    }
+
+    /// Remembers for a short while that a token is not believed.
+    pub(super) fn refused(&self, key: RecordKey, refusal: Refusal) -> Resolution {
+        let unavailable = refusal == Refusal::Unavailable;
+        self.nothing(key, 0, if unavailable { Absence::Operator } else { Absence::DiiInvalid })
+    }
+}

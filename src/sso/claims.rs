@@ -1,0 +1,123 @@
+//! What a token with a good signature says, and whether it may be believed here and now.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::{Refusal, Settings};
+use crate::time::UnixMillis;
+use crate::uid2::{DiiHash, Email, Phone};
+
+/// How far the provider's clock may be off, seconds.
+pub const MAX_SKEW_S: i64 = 30;
+
+/// Longest subject, bytes (OpenID Connect Core §2: 255 ASCII characters).
+const MAX_SUBJECT_BYTES: usize = 255;
+
+/// Domains of addresses that a provider makes up for one site: nobody else knows the user by them.
+const RELAYS: [&str; 5] =
+    ["privaterelay.appleid.com", "mozmail.com", "relay.firefox.com", "duck.com", "simplelogin.com"];
+
+/// The claims that count. A member that stands twice is refused.
+#[derive(Deserialize)]
+pub(super) struct Claims {
+    iss: String,
+    sub: String,
+    aud: Audience,
+    azp: Option<String>,
+    exp: Value,
+    nbf: Option<Value>,
+    iat: Option<Value>,
+    #[serde(flatten)]
+    others: Map<String, Value>,
+}
+
+/// One text, or a list of them.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Audience {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl Claims {
+    /// The subject and the hash of the address.
+    pub(super) fn check(self, settings: &Settings, now: UnixMillis) -> Result<(String, DiiHash), Refusal> {
+        if self.iss != settings.issuer {
+            return Err(Refusal::Issuer);
+        }
+        self.audience(&settings.audience)?;
+        self.times(now)?;
+        let dii = self.address(settings)?;
+        if self.sub.is_empty() || self.sub.len() > MAX_SUBJECT_BYTES {
+            return Err(Refusal::Malformed);
+        }
+        Ok((self.sub, dii))
+    }
+
+    /// One of ours; of several, `azp` must say that it was made for ours.
+    fn audience(&self, ours: &[String]) -> Result<(), Refusal> {
+        let fits = match &self.aud {
+            Audience::One(one) => ours.contains(one),
+            Audience::Many(many) => {
+                let named = self.azp.is_some() || many.len() == 1;
+                named && many.iter().any(|one| ours.contains(one))
+            }
+        };
+        let party = self.azp.as_ref().is_none_or(|azp| ours.contains(azp));
+        if fits && party { Ok(()) } else { Err(Refusal::Audience) }
+    }
+
+    fn times(&self, now: UnixMillis) -> Result<(), Refusal> {
+        if now >= millis(&self.exp)?.plus(MAX_SKEW_S * 1_000) {
+            return Err(Refusal::Expired);
+        }
+        for from in [&self.nbf, &self.iat].into_iter().flatten() {
+            if millis(from)? > now.plus(MAX_SKEW_S * 1_000) {
+                return Err(Refusal::NotYetValid);
+            }
+        }
+        Ok(())
+    }
+
+    fn address(&self, settings: &Settings) -> Result<DiiHash, Refusal> {
+        let claim = settings.email_claim.as_str();
+        let text = self.others.get(claim).and_then(Value::as_str).map(str::trim);
+        let text = text.filter(|text| !text.is_empty()).ok_or(Refusal::NoAddress)?;
+        if claim == "phone_number" {
+            self.verified("phone_number_verified", settings)?;
+            let phone = Phone::parse(text).map_err(|_| Refusal::InvalidAddress)?;
+            return Ok(DiiHash::of_phone(&phone));
+        }
+        self.verified("email_verified", settings)?;
+        if !settings.allow_private_relay && is_relay(text) {
+            return Err(Refusal::PrivateRelay);
+        }
+        let email = Email::parse(text).map_err(|_| Refusal::InvalidAddress)?;
+        Ok(DiiHash::of_email(&email))
+    }
+
+    /// Some providers write the flag as text.
+    fn verified(&self, flag: &str, settings: &Settings) -> Result<(), Refusal> {
+        let verified = match self.others.get(flag) {
+            Some(Value::Bool(verified)) => *verified,
+            Some(Value::String(text)) => text == "true",
+            _ => false,
+        };
+        if verified || !settings.require_verified { Ok(()) } else { Err(Refusal::Unverified) }
+    }
+}
+
+fn is_relay(email: &str) -> bool {
+    let domain = email.rsplit_once('@').map(|(_, domain)| domain.to_ascii_lowercase()).unwrap_or_default();
+    RELAYS
+        .iter()
+        .any(|relay| domain == *relay || domain.strip_suffix(relay).is_some_and(|rest| rest.ends_with('.')))
+}
+
+/// Seconds since 1970, whole or not (RFC 7519 §2, `NumericDate`).
+fn millis(date: &Value) -> Result<UnixMillis, Refusal> {
+    let whole = date.as_i64().map(|seconds| seconds.saturating_mul(1_000));
+    #[expect(clippy::cast_possible_truncation, reason = "a float becomes the nearest time there is")]
+    let broken = || date.as_f64().map(|seconds| (seconds * 1_000.0) as i64);
+    whole.or_else(broken).map(UnixMillis).ok_or(Refusal::Malformed)
+}
