@@ -94,6 +94,7 @@ impl App {
             tap: Arc::default(),
             debug: config.debug,
             gzip_min_bytes: config.gzip_min_bytes,
+            origins: config.origins.clone(),
         };
         let plane = Plane {
             settings: Arc::new(config.server),

@@ -161,6 +161,7 @@ fn build(config: Config, users: usize, runtime: &Runtime) -> Gateway {
         debug: config.debug,
         tap: Arc::default(),
         gzip_min_bytes: config.gzip_min_bytes,
+        origins: config.origins.clone(),
     };
     let metrics = ssp::Metrics::register(&registry).expect("a fresh registry");
     let leg = |settings: ssp::Settings| {

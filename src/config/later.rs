@@ -3,7 +3,7 @@
 
 const LATER: &[(&str, &[&str])] = &[
     ("debug", &["sample"]),
-    ("server", &["passthrough", "cors_origins"]),
+    ("server", &["passthrough"]),
     ("server.tls", &["client_ca", "require_client_cert"]),
     ("store", &["urls", "cluster", "ca", "max_stale_s"]),
     ("publisher", &["client_certs", "hints_unauthenticated", "rate_per_s", "holdout_percent", "cookie"]),

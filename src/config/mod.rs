@@ -37,6 +37,8 @@ pub struct Config {
     pub server: server::Settings,
     /// `server.require_key`.
     pub require_key: bool,
+    /// `server.cors_origins`.
+    pub origins: gateway::Origins,
     /// `server.gzip_min_bytes`.
     pub gzip_min_bytes: usize,
     /// `server.max_json_depth` and `server.max_eids`.
@@ -124,6 +126,7 @@ fn resolve(main: &Source, included: &[Source], context: &Context<'_>) -> Option<
     let (server, require_key) = sections::server(&server_section);
     let limits = sections::limits(&server_section);
     let gzip_min_bytes = sections::gzip_min_bytes(&server_section);
+    let origins = sections::origins(&server_section);
     drop(server_section);
     let admin = sections::admin(&section("admin"));
     let ([operator, operator_euid], has_operator) = sections::operators(&section("operator"));
@@ -145,6 +148,7 @@ fn resolve(main: &Source, included: &[Source], context: &Context<'_>) -> Option<
     Some(Config {
         server,
         require_key,
+        origins,
         gzip_min_bytes,
         limits,
         admin,

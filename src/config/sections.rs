@@ -8,7 +8,7 @@ use http::Uri;
 
 use super::reader::{At, Section};
 use super::tls_files;
-use crate::gateway::{VendorSettings, Vendors};
+use crate::gateway::{OriginError, Origins, VendorSettings, Vendors};
 use crate::net::tls;
 use crate::openrtb::Limits;
 use crate::privacy::{Alpha3, OnDoubt, OnSignal, Policy, StripScope, alpha3};
@@ -32,6 +32,19 @@ pub(super) fn limits(section: &Section<'_>) -> Limits {
 
 pub(super) fn gzip_min_bytes(section: &Section<'_>) -> usize {
     size(section.integer("gzip_min_bytes", 0..=64 * MIB, KIB))
+}
+
+/// Origins of pages that may call from a browser.
+pub(super) fn origins(section: &Section<'_>) -> Origins {
+    let origin = |(text, at): (String, At<'_>)| match text.parse() {
+        Ok(origin) => Some(origin),
+        Err(fault) => {
+            let fault: OriginError = fault;
+            section.wrong(&at, "cors_origins", fault.to_string());
+            None
+        }
+    };
+    section.list("cors_origins").into_iter().filter_map(origin).collect()
 }
 
 pub(super) fn server(section: &Section<'_>) -> (server::Settings, bool) {

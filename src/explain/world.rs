@@ -12,7 +12,9 @@ use tokio::runtime::Handle;
 
 use super::STAND_IN;
 use crate::config::Config;
-use crate::gateway::{self, DebugAllow, Directory, Gateway, Leg, PublisherSettings, Shared, Vendors};
+use crate::gateway::{
+    self, DebugAllow, Directory, Gateway, Leg, Origins, PublisherSettings, Shared, Vendors,
+};
 use crate::identity::{self, Identities, Origin};
 use crate::net::{Transport, TransportError, tls};
 use crate::openrtb::Limits;
@@ -36,6 +38,7 @@ pub(super) struct World {
     vendors: Arc<Vendors>,
     limits: Limits,
     require_key: bool,
+    origins: Origins,
     server: server::Settings,
     store: Store,
     control: Handle,
@@ -57,6 +60,7 @@ impl World {
             vendors: Arc::new(config.vendors),
             limits: config.limits,
             require_key: config.require_key,
+            origins: config.origins,
             server: config.server,
             store,
             control,
@@ -97,6 +101,7 @@ impl World {
             debug: DebugAllow::default(),
             // No answer is packed: there is none.
             gzip_min_bytes: 0,
+            origins: self.origins.clone(),
         };
         Ok(Gateway::new(Arc::new(shared), legs))
     }

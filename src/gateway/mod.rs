@@ -20,6 +20,7 @@ mod inject;
 mod leg;
 mod metrics;
 mod nobid;
+mod origins;
 mod outcome;
 mod reason;
 mod rehearsal;
@@ -58,6 +59,7 @@ pub use directory::{
 pub use explain::{Brought, ExplainedCall, ExplainedLeg, Explanation, Found, Guarded};
 pub use headers::bearer;
 pub use metrics::{Labels, Metrics, OutcomeLabel};
+pub use origins::{Origin, OriginError, Origins};
 pub use outcome::{Answer as OutcomeAnswer, Outcome, Reject, RejectKind};
 pub use reason::{Reason, ResultLabel, denial_label};
 pub use signals::regime;
@@ -78,6 +80,8 @@ pub struct Shared {
     pub vendors: Arc<Vendors>,
     /// A request without a known key is refused, even when `match` would find its publisher.
     pub require_key: bool,
+    /// Whose pages may call from a browser.
+    pub origins: Origins,
     /// Where requests are recorded.
     pub tap: Arc<Tap>,
     /// Whose callers are told what happened to their requests.

@@ -1,7 +1,7 @@
 //! Whom a request is about: everybody it names, and who of them may yield an identity.
 
 use http::HeaderMap;
-use http::header::{COOKIE, HeaderValue, ORIGIN};
+use http::header::{COOKIE, HeaderValue};
 use smallvec::SmallVec;
 
 use super::directory::{Hint, PublisherSettings, UserIdFrom};
@@ -87,7 +87,7 @@ impl Named {
 }
 
 /// What the browser's cookies say. An opt-out counts always; the identity in them only where the publisher wants it, and
-/// never from another site's page: which those are, `Origin` tells, and this version trusts none.
+/// never from another site's page, unless `server.cors_origins` has it.
 fn browser(
     shared: &Shared,
     (settings, scope): (&PublisherSettings, Scope),
@@ -97,7 +97,7 @@ fn browser(
         return None;
     }
     let cookies = inbound.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
-    let believed = settings.hints.contains(&Hint::Cookie) && !inbound.contains_key(ORIGIN);
+    let believed = settings.hints.contains(&Hint::Cookie) && shared.origins.trusts(inbound);
     let claim = shared.identities.browser(settings.tenant(scope), cookies);
     claim.filter(|claim| believed || *claim == Claim::OptedOut)
 }

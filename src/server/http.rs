@@ -8,6 +8,7 @@ use futures_util::FutureExt;
 use hyper::body::Incoming;
 
 use super::connection::Room;
+use super::cors::Cors;
 use super::drain::Stage;
 use super::reply::{self, Reply};
 use super::{auction, identity_api};
@@ -15,11 +16,15 @@ use crate::gateway::Peer;
 
 /// Answers one request. A panic costs this request and nothing else.
 pub(super) async fn answer(room: &Room, request: Request<Incoming>, peer: Peer, started: Instant) -> Reply {
+    let cors = Cors::of(room, &request);
+    if let Some(reply) = cors.preflight(&request) {
+        return reply;
+    }
     let routed = AssertUnwindSafe(route(room, request, peer, started)).catch_unwind().await;
-    routed.unwrap_or_else(|_| {
+    cors.tell(routed.unwrap_or_else(|_| {
         tracing::error!("a request panicked");
         reply::internal_error()
-    })
+    }))
 }
 
 async fn route(room: &Room, request: Request<Incoming>, peer: Peer, started: Instant) -> Reply {

@@ -5,6 +5,7 @@ mod admin;
 mod auction;
 mod capture;
 mod connection;
+mod cors;
 mod drain;
 mod h2;
 mod http;

@@ -1,7 +1,11 @@
 //! The only place with HTTP statuses: outcomes and refusals → responses, errors as `application/problem+json`
 //! (RFC 9457).
 
-use ::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, TRAILER, WWW_AUTHENTICATE};
+use ::http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL,
+    CONTENT_TYPE, RETRY_AFTER, TRAILER, VARY, WWW_AUTHENTICATE,
+};
 use ::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use bytes::Bytes;
 use http_body_util::Full;
@@ -27,6 +31,20 @@ const X_UID2GW_RESULT: HeaderName = HeaderName::from_static("x-uid2gw-result");
 const VERSION: HeaderValue = HeaderValue::from_static("2.6");
 const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
 const RETRY_SOON: HeaderValue = HeaderValue::from_static("1");
+const TRUE: HeaderValue = HeaderValue::from_static("true");
+const VARY_ORIGIN: HeaderValue = HeaderValue::from_static("Origin");
+/// What a preflight's answer depends on.
+const VARY_PREFLIGHT: HeaderValue =
+    HeaderValue::from_static("Origin, Access-Control-Request-Method, Access-Control-Request-Headers");
+const PAGE_METHODS: HeaderValue = HeaderValue::from_static("POST");
+/// What a page may set. Never `Authorization` or a user id: a page has no key, and its word of who the user is counts for nothing.
+const PAGE_HEADERS: HeaderValue = HeaderValue::from_static(
+    "content-type, content-encoding, x-openrtb-version, x-uid2-id-token, x-uid2-session, traceparent",
+);
+/// What a page may read besides what it always may.
+const PAGE_READS: HeaderValue = HeaderValue::from_static("x-openrtb-version, x-uid2gw-result, retry-after");
+/// Two hours, seconds: the longest that every browser takes.
+const PREFLIGHT_LIFE: HeaderValue = HeaderValue::from_static("7200");
 
 /// The answer to an ad request.
 pub(super) fn auction(result: Result<Outcome, Reject>) -> Reply {
@@ -144,6 +162,32 @@ pub(super) fn method_not_allowed(allow: &'static str) -> Reply {
     let mut reply = problem(StatusCode::METHOD_NOT_ALLOWED, "method not allowed", Map::new());
     reply.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
     reply
+}
+
+/// What a page of `origin` may do; without an origin nothing is said, so the browser does not call. 204.
+pub(super) fn preflight(origin: Option<HeaderValue>) -> Reply {
+    let mut reply = new(StatusCode::NO_CONTENT, None, Bytes::new());
+    let headers = reply.headers_mut();
+    headers.insert(VARY, VARY_PREFLIGHT);
+    if let Some(origin) = origin {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, TRUE);
+        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, PAGE_METHODS);
+        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, PAGE_HEADERS);
+        headers.insert(ACCESS_CONTROL_MAX_AGE, PREFLIGHT_LIFE);
+    }
+    reply
+}
+
+/// A page of `origin` may read this answer; without an origin no other site's page may.
+pub(super) fn readable_by(reply: &mut Reply, origin: Option<HeaderValue>) {
+    let headers = reply.headers_mut();
+    headers.append(VARY, VARY_ORIGIN);
+    if let Some(origin) = origin {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, TRUE);
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, PAGE_READS);
+    }
 }
 
 /// 500: our own failure; says nothing of the cause, which is logged.
