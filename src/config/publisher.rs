@@ -125,7 +125,8 @@ fn one(section: &Section<'_>, registry: &mut Registry<'_>) -> Option<PublisherSe
             ("user.id", UserIdFrom::UserId),
         ],
     );
-    let hints = section.words("hints", &Hint::ALL.map(|hint| (hint.as_str(), hint)));
+    let hints = section.words("hints", &HINTS);
+    let hints_unauthenticated = hints_unauthenticated(section);
     let mode = section.choice("mode", &[("keep", Mode::Keep), ("replace", Mode::Replace)]);
     let guards = [("strip", DiiGuard::Strip), ("reject", DiiGuard::Reject), ("off", DiiGuard::Off)];
     let dii_guard = section.choice("dii_guard", &guards);
@@ -150,10 +151,38 @@ fn one(section: &Section<'_>, registry: &mut Registry<'_>) -> Option<PublisherSe
         ssps,
         user_id_from,
         hints,
+        hints_unauthenticated,
         mode: mode?,
         dii_guard: dii_guard?,
         inserter,
     })
+}
+
+const HINTS: [(&str, Hint); 5] = [
+    ("request", Hint::Request),
+    ("id_token", Hint::IdToken),
+    ("user", Hint::User),
+    ("dii", Hint::Dii),
+    ("cookie", Hint::Cookie),
+];
+
+/// Which hints count without a key. By default none that needs one: what a request says of itself is public.
+fn hints_unauthenticated(section: &Section<'_>) -> Vec<Hint> {
+    let key = "hints_unauthenticated";
+    let hint = |(text, at): (String, At<'_>)| {
+        let Some((_, hint)) = HINTS.iter().find(|(word, _)| *word == text) else {
+            let words = HINTS.map(|(word, _)| format!("\"{word}\"")).join(", ");
+            section.wrong(&at, key, format!("must be some of {words}"));
+            return None;
+        };
+        if hint.needs_key() {
+            let risk = "lets anybody who can reach the listener use the identity of any user whose id or address they know; \
+                        better give callers a key or list them in server.trusted_proxies";
+            section.warn(&at, key, format!("\"{text}\" {risk}"));
+        }
+        Some(*hint)
+    };
+    section.list(key).into_iter().filter_map(hint).collect()
 }
 
 /// Who put the EID there: a name, or the key is left out.

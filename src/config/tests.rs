@@ -187,6 +187,26 @@ fn a_literal_secret_is_a_warning_and_never_shows() {
 }
 
 #[test]
+fn to_believe_anybody_about_users_is_a_warning() {
+    let path = folder("fixtures/config/valid/minimal.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let told = |hints: &str| {
+        let line = format!("id = \"acme\"\nhints_unauthenticated = {hints}");
+        let (config, warnings) =
+            from_str(&text.replace("id = \"acme\"", &line), &path, &environment()).unwrap();
+        let believed = config.publishers[0].hints_unauthenticated.len();
+        (believed, warnings.iter().map(ToString::to_string).collect::<String>())
+    };
+    assert_eq!(told("[]"), (0, String::new()));
+    assert_eq!(told(r#"["request", "cookie"]"#), (2, String::new()));
+    let (believed, warning) = told(r#"["user", "cookie"]"#);
+    assert!(
+        believed == 2 && warning.contains("publisher.acme.hints_unauthenticated: \"user\" lets anybody"),
+        "{warning}"
+    );
+}
+
+#[test]
 fn an_included_file_is_named_in_its_faults() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("p.d")).unwrap();

@@ -20,7 +20,7 @@ pub(super) fn claimed(
     (authenticated, dii, invalid): (bool, Option<&DiiHash>, bool),
 ) -> Option<Box<Claimed>> {
     let tenant = settings.tenant(scope);
-    let believed = authenticated && settings.hints.contains(&Hint::Dii);
+    let believed = settings.believes(Hint::Dii, authenticated);
     let dii = dii.filter(|_| believed).map(|hash| (shared.identities.dii_key(tenant, hash), *hash));
     let invalid = invalid && believed;
     let trusts = !tenant.trusted().is_empty() && settings.hints.contains(&Hint::IdToken);

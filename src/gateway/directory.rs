@@ -50,6 +50,8 @@ pub struct PublisherSettings {
     pub user_id_from: Vec<UserIdFrom>,
     /// Which identity hints count, in order.
     pub hints: Vec<Hint>,
+    /// Which of them count for a caller without a key, besides those that anybody may bring.
+    pub hints_unauthenticated: Vec<Hint>,
     /// What happens to a UID2 or EUID entry that the request already carries.
     pub mode: Mode,
     /// What happens to DII under `user`.
@@ -102,6 +104,11 @@ pub enum Hint {
 impl Hint {
     /// Every hint, in metric order.
     pub const ALL: [Self; 5] = [Self::Request, Self::IdToken, Self::User, Self::Dii, Self::Cookie];
+
+    /// It only counts for who proved who they are: whatever names a user here can be had by anybody.
+    pub const fn needs_key(self) -> bool {
+        matches!(self, Self::User | Self::Dii)
+    }
 
     /// Its name in metrics and configuration.
     pub const fn as_str(self) -> &'static str {
@@ -307,6 +314,14 @@ impl Directory {
     /// The publisher of requests that nothing else matches.
     pub fn fallback(&self) -> Option<&Arc<Publisher>> {
         self.default.and_then(|index| self.publishers.get(index))
+    }
+}
+
+impl PublisherSettings {
+    /// Whether the publisher wants a hint, and believes it of this caller.
+    pub(super) fn believes(&self, hint: Hint, authenticated: bool) -> bool {
+        let by_caller = authenticated || !hint.needs_key() || self.hints_unauthenticated.contains(&hint);
+        by_caller && self.hints.contains(&hint)
     }
 }
 

@@ -53,7 +53,7 @@ impl Named {
         Self { users, dii, elsewhere, invalid }
     }
 
-    /// Only an authenticated caller's word yields an identity, and of it the first user id that the DII guard left; but
+    /// Only an authenticated caller's word yields an identity (or anybody's, where the publisher says so), and of it the first user id that the DII guard left; but
     /// markers count for whoever is named, wherever, by whom: that only tightens.
     pub(super) fn subject(
         self,
@@ -62,7 +62,7 @@ impl Named {
         (guarded, inbound): (&BidRequest, &HeaderMap),
         authenticated: bool,
     ) -> Subject {
-        let believed = authenticated && settings.hints.contains(&Hint::User);
+        let believed = settings.believes(Hint::User, authenticated);
         let left = |place| match place {
             UserIdFrom::Header => true,
             UserIdFrom::Ext => guarded.publisher_user_id().is_some(),
