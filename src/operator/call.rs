@@ -133,7 +133,7 @@ impl<'a> Call<'a> {
         if self.op() == Op::Generate && status == StatusCode::BAD_REQUEST && bad_consent() {
             return Ok(Said { minted: Minted::InsufficientConsent, at: None });
         }
-        Err(OperatorError::of_answer(self.op(), status, body))
+        Err(OperatorError::of_answer(self.op(), answer))
     }
 }
 

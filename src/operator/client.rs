@@ -95,19 +95,22 @@ impl OperatorClient {
 
     async fn tries(&self, call: &Call<'_>) -> Result<Minted, OperatorError> {
         let until = Instant::now() + self.settings.timeout;
-        let mut tries = Tries::new(self.failover.order(self.urls(call), self.clock.now()));
+        let class = call.op().class();
+        let route = self.failover.route(self.urls(call), self.clock.now());
+        let mut tries = Tries::new(route.inspect_err(|e| self.metrics.count(call.op(), &Err(e.clone())))?);
         loop {
             let base = tries.url()?;
-            let Ok(permit) = self.gate.enter(until).await else {
+            let Ok(place) = self.gate.enter(class, until).await else {
                 return Err(tries.last.unwrap_or_else(|| self.too_busy(call.op())));
             };
             let error = match self.attempt(call, base, tries.patience(until)).await {
                 Ok(minted) => return Ok(minted),
                 Err(error) => error,
             };
-            drop(permit);
+            drop(place);
             let retry = tries.after(error.clone())?;
             let pause = backoff::full_jitter(retry, BACKOFF_BASE, BACKOFF_CAP, random());
+            let pause = pause.max(tries.rest(&error));
             if Instant::now() + pause >= until {
                 return Err(error);
             }
@@ -123,9 +126,9 @@ impl OperatorClient {
     /// One request, one answer, counted.
     async fn attempt(&self, call: &Call<'_>, base: &Uri, by: Instant) -> Result<Minted, OperatorError> {
         let result = self.exchange(call, base, by).await;
-        let up = !result.as_ref().is_err_and(|error| error.fault.moves_on());
-        self.failover.note(base, up, self.clock.now());
-        self.metrics.reachable(base, up);
+        let error = result.as_ref().err();
+        self.failover.note(base, error, (self.clock.now(), random()));
+        self.metrics.reachable(base, !error.is_some_and(|error| error.fault.moves_on()));
         self.metrics.count(call.op(), &result);
         result
     }
@@ -159,12 +162,14 @@ struct Tries<'a> {
     at: usize,
     made: u32,
     clock_retried: bool,
+    /// The next try goes to another URL.
+    moved: bool,
     last: Option<OperatorError>,
 }
 
 impl<'a> Tries<'a> {
     fn new(order: Vec<&'a Uri>) -> Self {
-        Self { order, at: 0, made: 0, clock_retried: false, last: None }
+        Self { order, at: 0, made: 0, clock_retried: false, moved: false, last: None }
     }
 
     fn url(&self) -> Result<&'a Uri, OperatorError> {
@@ -183,6 +188,11 @@ impl<'a> Tries<'a> {
         now + until.saturating_duration_since(now) / 2
     }
 
+    /// For so long the operator wants to be left alone, where the next try would meet it again.
+    fn rest(&self, error: &OperatorError) -> Duration {
+        if self.moved { Duration::ZERO } else { error.retry_after().unwrap_or_default() }
+    }
+
     /// Counts a failed try. `Ok(n)`: another may be made, and it is the n-th retry, from 0.
     fn after(&mut self, error: OperatorError) -> Result<u32, OperatorError> {
         self.made += 1;
@@ -191,7 +201,9 @@ impl<'a> Tries<'a> {
         if self.made >= MAX_TRIES || !(error.fault.is_transient() || clock) {
             return Err(error);
         }
-        if error.fault.moves_on() {
+        let moves_on = error.fault.moves_on() || error.retry_after().is_some();
+        self.moved = moves_on && self.order.len() > 1;
+        if moves_on {
             self.at = (self.at + 1) % self.order.len();
         }
         self.last = Some(error);

@@ -1,10 +1,17 @@
 //! What can go wrong with an operator, and whose fault it is (uid2-protocol §3.7).
 
-use http::StatusCode;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::RETRY_AFTER;
+use http::{Response, StatusCode};
 
 use super::metrics::Op;
 use crate::net::TransportError;
 use crate::uid2::wire;
+
+/// An operator that asks for more is asked again all the same: tokens would lapse.
+const LONGEST_REST: Duration = Duration::from_mins(1);
 
 /// The class of a fault; it decides what the caller does next.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -91,15 +98,31 @@ pub struct OperatorError {
     pub fault: Fault,
     /// For people: the operator's or the transport's own words, shortened.
     detail: String,
+    /// The operator's own word on when to come back.
+    retry_after: Option<Duration>,
 }
 
 impl OperatorError {
     pub(super) fn new(fault: Fault, detail: impl Into<String>) -> Self {
-        Self { fault, detail: detail.into() }
+        Self { fault, detail: detail.into(), retry_after: None }
     }
 
-    /// Reads an answer with any HTTP status other than 200.
-    pub(super) fn of_answer(op: Op, status: StatusCode, body: &[u8]) -> Self {
+    /// For so long the operator wants to be left alone, when it said so.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// Reads an answer with any HTTP status other than 200. `Retry-After` counts where a later try may help, in seconds; the form
+    /// with a date does not: it would compare two clocks.
+    pub(super) fn of_answer(op: Op, answer: &Response<Bytes>) -> Self {
+        let error = Self::of_status(op, answer.status(), answer.body());
+        let said =
+            answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        let retry_after = said.filter(|_| error.fault.is_transient()).map(Duration::from_secs);
+        Self { retry_after: retry_after.map(|it| it.min(LONGEST_REST)), ..error }
+    }
+
+    fn of_status(op: Op, status: StatusCode, body: &[u8]) -> Self {
         let said = wire::parse_fault(body);
         let fault = match status.as_u16() {
             // An expired, foreign or broken refresh token: whatever the words, it will not get better.
@@ -155,13 +178,30 @@ mod tests {
     #[test]
     fn the_text_never_repeats_what_is_said_about_an_identifier() {
         let body = br#"{"status":"client_error","message":"Invalid Identifier test@example.com"}"#;
-        let error = OperatorError::of_answer(Op::Generate, StatusCode::BAD_REQUEST, body);
+        let error = OperatorError::of_status(Op::Generate, StatusCode::BAD_REQUEST, body);
         assert_eq!(error.to_string(), "operator: invalid_dii: HTTP 400, client_error");
         let body =
             br#"{"status":"client_error","message":"Invalid body: Check encryption key (ClientSecret)."}"#;
-        let error = OperatorError::of_answer(Op::Generate, StatusCode::BAD_REQUEST, body);
+        let error = OperatorError::of_status(Op::Generate, StatusCode::BAD_REQUEST, body);
         assert!(
             error.to_string().ends_with("client_error: Invalid body: Check encryption key (ClientSecret).")
+        );
+    }
+
+    #[test]
+    fn retry_after_counts_in_seconds_up_to_a_minute_and_only_where_a_later_try_may_help() {
+        let of = |status: u16, value: &str| {
+            let answer = Response::builder().status(status).header("retry-after", value).body(Bytes::new());
+            OperatorError::of_answer(Op::Refresh, &answer.unwrap()).retry_after().map(|it| it.as_secs())
+        };
+        assert_eq!(
+            (of(429, "7"), of(503, " 0 "), of(503, "60"), of(429, "61")),
+            (Some(7), Some(0), Some(60), Some(60))
+        );
+        assert_eq!((of(400, "7"), of(401, "7")), (None, None));
+        assert_eq!(
+            (of(429, "-1"), of(429, "Wed, 21 Oct 2026 07:28:00 GMT"), of(429, "")),
+            (None, None, None)
         );
     }
 }

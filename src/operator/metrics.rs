@@ -7,6 +7,7 @@ use prometheus::{Gauge, HistogramVec, IntCounterVec, IntGaugeVec};
 
 use super::Minted;
 use super::fault::{Fault, OperatorError};
+use super::limits::Class;
 use crate::telemetry::{Registry, RegistryError, buckets};
 
 /// The two calls.
@@ -24,6 +25,14 @@ impl Op {
         match self {
             Self::Generate => "generate",
             Self::Refresh => "refresh",
+        }
+    }
+
+    /// Whether somebody waits.
+    pub(super) const fn class(self) -> Class {
+        match self {
+            Self::Generate => Class::Login,
+            Self::Refresh => Class::Refresh,
         }
     }
 

@@ -49,6 +49,8 @@ enum Step {
     WrongKey,
     /// Another status, and a clear body.
     Clear(u16, &'static str),
+    /// A status with `Retry-After`, seconds.
+    Later(u16, u32),
     Fail(fn() -> TransportError),
     Hang,
 }
@@ -110,6 +112,10 @@ fn perform(step: &Step, seen: &Seen) -> Option<Result<Response<Bytes>, Transport
     let (status, body) = match step {
         Step::Hang => return None,
         Step::Fail(why) => return Some(Err(why())),
+        Step::Later(status, seconds) => {
+            let answer = Response::builder().status(*status).header("retry-after", *seconds);
+            return Some(Ok(answer.body(Bytes::new()).unwrap()));
+        }
         Step::Clear(status, body) => (*status, Bytes::from_static(body.as_bytes())),
         Step::Say(json) => (200, sealed(seen, json, &secret(), &old_key(), 0)),
         Step::WrongNonce => (200, sealed(seen, &success(), &secret(), &old_key(), 1)),
@@ -163,6 +169,7 @@ fn minted() -> Minted {
 struct Bench {
     client: OperatorClient,
     script: Arc<Script>,
+    clock: Clock,
     credentials: Credentials,
     registry: Registry,
 }
@@ -180,7 +187,8 @@ impl Bench {
         let registry = Registry::new();
         let metrics = Metrics::register(&registry).unwrap();
         let transport: Arc<dyn Transport> = Arc::<Script>::clone(&script);
-        let client = OperatorClient::new(settings, transport, Clock::manual(NOW), metrics);
+        let clock = Clock::manual(NOW);
+        let client = OperatorClient::new(settings, transport, clock.clone(), metrics);
         let credentials = Credentials {
             scope: Scope::Uid2,
             environment: Environment::Local,
@@ -188,7 +196,7 @@ impl Bench {
             client_secret: secret(),
             urls: Vec::new(),
         };
-        Self { client, script, credentials, registry }
+        Self { client, script, clock, credentials, registry }
     }
 
     async fn generate(&self) -> Result<Minted, Fault> {

@@ -121,3 +121,46 @@ async fn a_refused_key_is_not_asked_with_again_at_once() {
     bench.credentials.api_key = Secret::new("UID2-C-L-125-other".to_owned());
     assert_eq!(bench.refresh().await, Ok(minted()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_for_a_pause_gets_it_and_another_url_is_asked_at_once() {
+    for status in [429, 503] {
+        let bench =
+            Bench::new(&["a", "b"], vec![Step::Later(status, 1), Step::Say(success()), Step::Say(success())]);
+        let start = Instant::now();
+        assert_eq!(bench.generate().await, Ok(minted()));
+        assert!(start.elapsed() < Duration::from_millis(200), "a pause of our own, not of theirs");
+        bench.clock.advance(999);
+        assert_eq!(bench.refresh().await, Ok(minted()));
+        assert_eq!(bench.hosts(), ["a", "b", "b"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_only_url_is_asked_again_when_its_pause_is_over() {
+    let bench = Bench::new(&["a"], vec![Step::Later(429, 1), Step::Say(success())]);
+    let start = Instant::now();
+    assert_eq!(bench.generate().await, Ok(minted()));
+    assert!(start.elapsed() >= Duration::from_secs(1), "{:?}", start.elapsed());
+
+    let steps = vec![Step::Later(503, 1), Step::Say(success())];
+    let bench = Bench::with(&["a"], steps, |settings| settings.timeout = Duration::from_millis(900));
+    assert_eq!(bench.generate().await, Err(Fault::Server), "longer than a call may take");
+    assert_eq!(bench.refresh().await, Err(Fault::Server), "and nobody else asks meanwhile");
+    assert_eq!(bench.hosts(), ["a"]);
+    bench.clock.advance(1_000);
+    assert_eq!(bench.generate().await, Ok(minted()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_that_is_gone_is_soon_left_alone() {
+    let bench = Bench::new(&["a"], vec![connect(); 12]);
+    for _ in 0..4 {
+        assert_eq!(bench.refresh().await, Err(Fault::Connect));
+    }
+    for _ in 0..100 {
+        let answer = bench.refresh().await;
+        assert_eq!(answer, Err(Fault::Connect), "at once");
+    }
+    assert!(bench.hosts().len() <= 12, "a jittered pause may have been nothing: {}", bench.hosts().len());
+}
