@@ -10,7 +10,7 @@ use anyhow::Context;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::config::Config;
-use crate::gateway::{self, Directory, Shared};
+use crate::gateway::{self, Directory, PublisherSettings, Shared};
 use crate::identity::{self, Identities};
 use crate::net::{HyperTransport, Transport, TransportSettings, tls};
 use crate::operator::{self, OperatorClient, Operators};
@@ -77,6 +77,7 @@ impl App {
             };
             Identities::new(config.identity, parts, control.handle().clone())?
         };
+        identities.serve(config.publishers.iter().flat_map(PublisherSettings::tenants).cloned());
         let ssps = ssp_seeds(config.ssps, config.server.workers, &registry)?;
         let labels = gateway::Labels {
             publishers: config.publishers.iter().map(|p| p.id.clone()).collect(),

@@ -190,6 +190,8 @@ pub(super) fn identity(section: &Section<'_>) -> identity::Settings {
         cache_entries: section.integer("cache_entries", 1..=1_000_000_000, 1_000_000),
         cache_bytes: section.integer("cache_bytes", 64 * KIB..=1024 * GIB, GIB),
         dii_error_ttl_ms: signed(section.integer("dii_error_ttl_s", 0..=86_400, 3_600)) * 1_000,
+        active_window_ms: signed(section.integer("active_window_s", 0..=2_592_000, 0)) * 1_000,
+        refresh_jitter_ms: signed(section.integer("refresh_jitter_s", 0..=86_400, 600)) * 1_000,
         optout_days: u32::try_from(section.integer("optout_days", 1..=36_500, 365)).unwrap_or(365),
         ..defaults
     }

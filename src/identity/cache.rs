@@ -69,7 +69,7 @@ pub(super) struct Token {
     pub(super) noticed: bool,
     /// When it was last given to a request, milliseconds; to none yet: the least number.
     last_used: AtomicI64,
-    /// No refresh before this moment, milliseconds: one is on its way, or the last one failed.
+    /// No refresh before this moment, milliseconds: it is not due, one is on its way, or the last one failed.
     next_try: AtomicI64,
     /// Refreshes that failed in a row.
     failures: AtomicU32,
@@ -113,6 +113,16 @@ impl Token {
     pub(super) fn used_after(&self, then: UnixMillis) -> u64 {
         let last = self.last_used.load(Ordering::Relaxed);
         u64::try_from(last.saturating_sub(then.0)).unwrap_or_default()
+    }
+
+    /// Whether a request took it at `then` or later.
+    pub(super) fn was_used_since(&self, then: UnixMillis) -> bool {
+        self.last_used.load(Ordering::Relaxed) >= then.0
+    }
+
+    /// Whether [`Token::take_refresh`] would be granted now: it is due, and neither is a refresh on its way nor a pause on.
+    pub(super) fn may_refresh(&self, now: UnixMillis) -> bool {
+        now >= self.times.refresh_from && now.0 >= self.next_try.load(Ordering::Acquire)
     }
 
     /// Takes the right to refresh, for a while: one caller gets it.
@@ -199,6 +209,12 @@ impl HotCache {
         self.entries.invalidate(key);
     }
 
+    /// What a restart does.
+    #[cfg(test)]
+    pub(super) fn forget_all(&self) {
+        self.entries.invalidate_all();
+    }
+
     /// Whether an entry says nothing any more at `now`.
     pub(super) fn is_over(&self, entry: &Entry, now: UnixMillis) -> bool {
         entry.is_over(now, self.margin_ms)
@@ -207,6 +223,12 @@ impl HotCache {
     /// Keys of the entries that say nothing any more. Walks through everything: not for a runtime thread.
     pub(super) fn over(&self, now: UnixMillis) -> Vec<RecordKey> {
         self.entries.iter().filter(|(_, entry)| self.is_over(entry, now)).map(|(key, _)| *key).collect()
+    }
+
+    /// Keys of up to `max` tokens of which `wanted` holds. Walks through everything: not for a runtime thread.
+    pub(super) fn tokens(&self, max: usize, wanted: impl Fn(&Token) -> bool) -> Vec<RecordKey> {
+        let holds = |entry: &Entry| matches!(&entry.what, What::Token(token) if wanted(token));
+        self.entries.iter().filter(|(_, entry)| holds(entry)).map(|(key, _)| *key).take(max).collect()
     }
 
     /// Entries and their weight, after moka has tidied up.

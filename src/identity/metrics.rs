@@ -59,7 +59,10 @@ impl Metrics {
                 "From an opt-out becoming known to the last use of its user's token.",
                 buckets::REQUEST,
             )?,
-            refresh_queue: registry.gauge("refresh_queue", "Refreshes under way.")?,
+            refresh_queue: registry.gauge(
+                "refresh_queue",
+                "Refreshes under way, and identities that wait to be refreshed ahead.",
+            )?,
         })
     }
 

@@ -12,6 +12,7 @@
 //! Identity fails open: whatever goes wrong ends as an absence with its reason. A marker (opt-out, logout) beats
 //! every late answer: records carry a generation, writes compare it, and the cache keeps the newer one.
 
+mod ahead;
 mod browser;
 mod cache;
 mod claimed;
@@ -55,6 +56,7 @@ pub use marked::{Marked, Seen};
 pub use metrics::Metrics;
 pub use session::{Login, LoginAnswer, LoginError};
 
+use ahead::Served;
 use cache::HotCache;
 use claimed::Pointers;
 use filter::KnownKeys;
@@ -74,6 +76,10 @@ pub struct Settings {
     pub cache_bytes: u64,
     /// How long it is remembered that the operator does not take an identifier, milliseconds.
     pub dii_error_ttl_ms: i64,
+    /// Identities used within so many milliseconds are refreshed when due, before they are asked for again; 0: none are.
+    pub active_window_ms: i64,
+    /// Longest jitter after `refresh_from`, milliseconds.
+    pub refresh_jitter_ms: i64,
     /// How long an operator's opt-out is remembered, days.
     pub optout_days: u32,
     /// Look-ups and refreshes under way at once, and as many look-ups that only read; one more is `busy`. At most half of them are refreshes, so that an
@@ -89,6 +95,8 @@ impl Default for Settings {
             cache_entries: 1_000_000,
             cache_bytes: 1 << 30,
             dii_error_ttl_ms: 3_600_000,
+            active_window_ms: 0,
+            refresh_jitter_ms: 600_000,
             optout_days: 365,
             max_flights: 1024,
         }
@@ -308,6 +316,7 @@ struct Inner {
     refreshes: Permits,
     /// Opt-outs that could not be written yet.
     unkept: Unkept,
+    served: Served,
     control: Handle,
 }
 
@@ -338,10 +347,12 @@ impl Identities {
             providers,
             refreshes,
             unkept,
+            served: Served::default(),
             control,
         };
         let identities = Self(Arc::new(inner));
         sweeper::start(&identities.0);
+        ahead::start(&identities.0);
         Ok(identities)
     }
 

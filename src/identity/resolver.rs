@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::ahead::due_at;
 use super::cache::{Entry, Token, What};
 use super::consent::{noticed, why_left};
 use super::flight::{Boarding, Pilot};
@@ -15,7 +16,7 @@ use super::{Absence, Denial, How, Identities, Injectable, Inner, Publisher, Reso
 use crate::privacy::Consent;
 use crate::store::{Record, RecordKey, State, StoreError};
 use crate::time::UnixMillis;
-use crate::uid2::Phase;
+use crate::uid2::{Phase, Times};
 
 /// Life of a negative entry, milliseconds, before jitter. Short: a login elsewhere must be seen soon.
 const NEGATIVE_MS: i64 = 10_000;
@@ -172,7 +173,7 @@ impl Inner {
     }
 
     /// The record, brought up to date as far as its phase asks for.
-    async fn look_up(
+    pub(super) async fn look_up(
         &self,
         pilot: &Pilot,
         publisher: &Publisher,
@@ -189,7 +190,7 @@ impl Inner {
                 // The token is usable: nobody waits for its refresh.
                 let present = self.keep(key, &record, How::Due);
                 pilot.tell(&present);
-                if is_spent(&record) {
+                if is_spent(&record) || !self.is_due(&key, &record) {
                     present
                 } else {
                     self.refreshed(publisher, key, record, consent).await
@@ -231,6 +232,15 @@ impl Inner {
         }
     }
 
+    fn due_at(&self, key: &RecordKey, times: &Times) -> UnixMillis {
+        due_at(key, times, self.settings.refresh_jitter_ms)
+    }
+
+    /// Whether the moment of the record's refresh has come, jitter included.
+    fn is_due(&self, key: &RecordKey, record: &Record) -> bool {
+        matches!(&record.state, State::Active(it) if self.due_at(key, &it.times) <= self.clock.now())
+    }
+
     async fn refreshed(
         &self,
         publisher: &Publisher,
@@ -257,9 +267,11 @@ impl Inner {
         let State::Active(identity) = &record.state else { return Resolution::Absent(Absence::Store) };
         let text = identity.advertising_token.clone();
         let token = Token::new(text, identity.times, record.environment, record.dii).of_whom(&record.said);
-        if is_spent(record) {
-            token.put_off(UnixMillis(i64::MAX));
-        }
+        token.put_off(if is_spent(record) {
+            UnixMillis(i64::MAX)
+        } else {
+            self.due_at(&key, &identity.times)
+        });
         self.insert(key, Entry { generation: record.generation, what: What::Token(token) }, how)
     }
 

@@ -17,7 +17,7 @@ const PROMPT: Duration = Duration::from_millis(500);
 async fn stack(ssp: &ScriptedSsp) -> Stack {
     let plan = Plan {
         ssps: vec![("alpha".into(), ssp.address, String::new())],
-        identity: "expiry_margin_s = 1".into(),
+        identity: "expiry_margin_s = 1\nrefresh_jitter_s = 0".into(),
         operator_lines: "timeout_ms = 700\nconnect_timeout_ms = 200".into(),
         ..Plan::default()
     };

@@ -1,6 +1,7 @@
 //! The identity floor against a scripted operator that speaks the real envelopes, with a clock that stands still until
 //! it is told. Here stands the bench.
 
+mod ahead;
 mod browser;
 mod consent;
 mod edges;
@@ -138,7 +139,12 @@ struct Bench {
 
 const OPEN: usize = 1_000_000;
 
+/// Refreshes are due without jitter.
 fn bench_with(settings: Settings, gate: usize, script: &[Say]) -> Bench {
+    bench_of(Settings { refresh_jitter_ms: 0, ..settings }, operator::Settings::default(), gate, script)
+}
+
+fn bench_of(settings: Settings, limits: operator::Settings, gate: usize, script: &[Say]) -> Bench {
     let clock = Clock::manual(START);
     let registry = Registry::new();
     let operator = Arc::new(Operator {
@@ -159,7 +165,7 @@ fn bench_with(settings: Settings, gate: usize, script: &[Say]) -> Bench {
     let metrics = operator::Metrics::register(&registry).unwrap();
     let client = || {
         let urls = vec!["http://127.0.0.1:1".parse().unwrap()];
-        let settings = operator::Settings { urls, ..operator::Settings::default() };
+        let settings = operator::Settings { urls, ..limits.clone() };
         OperatorClient::new(settings, Arc::clone(&transport), clock.clone(), metrics.clone())
     };
     let parts = Parts {
