@@ -5,8 +5,10 @@
 //! short negative entry. Keys are HMAC output, so their own bytes are the hash functions. Nothing is ever removed: a
 //! forgotten user stays "known" until the filter is rebuilt.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::store::{RecordKey, Store, StoreError};
 
@@ -18,7 +20,18 @@ const MIN_KEYS: u64 = 1 << 20;
 
 /// The filter; it grows by being rebuilt. The lock is read to probe and insert, and written only at the two moments
 /// of a rebuild.
-pub(super) struct KnownKeys(RwLock<Filters>);
+pub(super) struct KnownKeys {
+    filters: RwLock<Filters>,
+    /// Keys of whom there may be no record yet, and how often each is held: a rebuild finds them nowhere else. A plain
+    /// mutex: logins come here, requests do not.
+    held: Mutex<HashMap<RecordKey, usize>>,
+}
+
+/// Keeps a key known through every rebuild, until it drops.
+pub(super) struct Held<'a> {
+    known: &'a KnownKeys,
+    key: RecordKey,
+}
 
 struct Filters {
     current: Arc<Bits>,
@@ -44,22 +57,35 @@ impl KnownKeys {
     }
 
     fn of(bits: Bits) -> Self {
-        Self(RwLock::new(Filters { current: Arc::new(bits), next: None }))
+        let filters = RwLock::new(Filters { current: Arc::new(bits), next: None });
+        Self { filters, held: Mutex::default() }
     }
 
     /// `false` is certain.
     pub(super) fn contains(&self, key: &RecordKey) -> bool {
-        let filters = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let filters = self.filters.read().unwrap_or_else(PoisonError::into_inner);
         filters.current.probes(key).all(|(word, bit)| word.load(Ordering::Acquire) & bit != 0)
     }
 
     /// From now on the key is known.
     pub(super) fn insert(&self, key: &RecordKey) {
-        let filters = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let filters = self.filters.read().unwrap_or_else(PoisonError::into_inner);
         filters.current.insert(key);
         if let Some(next) = &filters.next {
             next.insert(key);
         }
+    }
+
+    /// Known from now on, and for as long as the answer lives whatever a rebuild finds in the store.
+    pub(super) fn hold(&self, key: RecordKey) -> Held<'_> {
+        // Held before it is inserted: a rebuild that comes between the two has it from here, a later one from both.
+        *self.holding().entry(key).or_default() += 1;
+        self.insert(&key);
+        Held { known: self, key }
+    }
+
+    fn holding(&self) -> MutexGuard<'_, HashMap<RecordKey, usize>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All of them.
@@ -71,7 +97,7 @@ impl KnownKeys {
 
     /// More keys than it was made for: false positives grow from here on.
     pub(super) fn is_full(&self) -> bool {
-        let filters = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let filters = self.filters.read().unwrap_or_else(PoisonError::into_inner);
         filters.current.keys.load(Ordering::Relaxed) > filters.current.room
     }
 
@@ -83,6 +109,9 @@ impl KnownKeys {
         // Made before the lock is taken, and the old one dropped after it: readers never wait for memory.
         let larger = Arc::new(Bits::empty(self.room().saturating_mul(2)));
         self.change(|filters| filters.next = Some(Arc::clone(&larger)));
+        for key in self.holding().keys() {
+            larger.insert(key);
+        }
         let filled = larger.fill(store);
         let next = filled.is_ok().then_some(larger);
         let _old = self.change(|filters| {
@@ -93,11 +122,22 @@ impl KnownKeys {
     }
 
     fn room(&self) -> u64 {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).current.room
+        self.filters.read().unwrap_or_else(PoisonError::into_inner).current.room
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Filters) -> T) -> T {
-        change(&mut self.0.write().unwrap_or_else(PoisonError::into_inner))
+        change(&mut self.filters.write().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        if let Entry::Occupied(mut held) = self.known.holding().entry(self.key) {
+            *held.get_mut() -= 1;
+            if *held.get() == 0 {
+                held.remove();
+            }
+        }
     }
 }
 
@@ -188,6 +228,27 @@ mod tests {
         store.close().await.unwrap();
         assert!(known.rebuild(&store).is_err());
         assert!(keys.iter().all(|key| known.contains(key)), "a rebuild that fails changes nothing");
+    }
+
+    #[tokio::test]
+    async fn a_held_key_outlives_rebuilds_until_nobody_holds_it() {
+        let settings = store::Settings {
+            kind: store::Kind::Memory,
+            encryption_key: Secret::new([1; 32]),
+            previous_keys: Vec::new(),
+            queue: 64,
+        };
+        let metrics = store::Metrics::register(&Registry::new()).unwrap();
+        let store = Store::open(settings, Clock::manual(UnixMillis(0)), metrics).unwrap();
+        let known = KnownKeys::of(Bits::empty(0));
+        let (first, second) = (known.hold(key(1)), known.hold(key(1)));
+        drop(first);
+        known.rebuild(&store).unwrap();
+        assert!(known.contains(&key(1)));
+        drop(second);
+        assert!(known.contains(&key(1)), "until the next rebuild");
+        known.rebuild(&store).unwrap();
+        assert!(!known.contains(&key(1)) && known.holding().is_empty());
     }
 
     #[test]

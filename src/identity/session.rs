@@ -144,8 +144,9 @@ impl Inner {
             self.mark_opted_out(key, &[key], draft(State::OptedOut, until)).await?;
             return Ok(LoginAnswer::OptedOut);
         }
-        // Before the operator is asked: a logout from here on finds the user known, and what it writes is newer.
-        self.known.insert(&key);
+        // Before the operator is asked, and until the record is there: a logout from here on finds the user known, even when the
+        // filter is rebuilt meanwhile, and what it writes is newer.
+        let _known = self.known.hold(key);
         let Before::Write(before) = self.before(key, false).await? else { return Ok(LoginAnswer::OptedOut) };
         let operator = self.operators.of(&publisher.credentials);
         let tcf = login.said.consent.as_deref().filter(|_| publisher.scope() == Scope::Euid);

@@ -8,6 +8,7 @@ mod edges;
 mod faults;
 mod leaving;
 mod phases;
+mod races;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -40,7 +41,7 @@ const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
 
 /// What the operator says next.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 enum Say {
     /// A token that names its number, with these lives from now: refresh from, identity, refresh.
     Success(i64, i64, i64),
@@ -58,6 +59,8 @@ struct Operator {
     script: Mutex<VecDeque<Say>>,
     calls: Mutex<Vec<String>>,
     gate: Semaphore,
+    /// A second door, which only refreshes go through.
+    refreshes: Semaphore,
 }
 
 impl Operator {
@@ -117,6 +120,9 @@ impl Transport for Operator {
     ) -> BoxFuture<'_, Result<Response<Bytes>, TransportError>> {
         Box::pin(async move {
             self.gate.acquire().await.unwrap().forget();
+            if request.uri().path().ends_with("refresh") {
+                self.refreshes.acquire().await.unwrap().forget();
+            }
             self.answer(&request)
         })
     }
@@ -152,6 +158,7 @@ fn bench_of(settings: Settings, limits: operator::Settings, gate: usize, script:
         script: Mutex::new(script.iter().cloned().collect()),
         calls: Mutex::default(),
         gate: Semaphore::new(gate),
+        refreshes: Semaphore::new(OPEN),
     });
     let store_settings = store::Settings {
         kind: store::Kind::Memory,
