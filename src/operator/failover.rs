@@ -63,8 +63,8 @@ impl Failover {
     /// Remembers how a request to `url` went. `random` is uniform over all of `u64`.
     pub(super) fn note(&self, url: &Uri, error: Option<&OperatorError>, (now, random): (UnixMillis, u64)) {
         let mut troubles = self.urls.lock().unwrap_or_else(PoisonError::into_inner);
-        let troubled = error.filter(|error| error.fault.moves_on() || error.retry_after().is_some());
-        let Some(error) = troubled else {
+        let failed = error.filter(|error| error.fault.moves_on() || error.retry_after().is_some());
+        let Some(error) = failed else {
             troubles.remove(url);
             return;
         };

@@ -2,9 +2,9 @@
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use prometheus::IntGauge;
 use tokio::sync::{mpsc, oneshot};
@@ -12,10 +12,11 @@ use tokio::sync::{mpsc, oneshot};
 use crate::secret::Secret;
 use crate::time::{Clock, UnixMillis};
 
+use super::damage::set_aside;
 use super::error::StoreError;
 use super::files::{exists, lock_dir, make_dir, sync_dir};
 use super::index_key;
-use super::key::{Keys, RecordKey};
+use super::key::RecordKey;
 use super::lane::{Lane, Shape};
 use super::optout_log::OptOutLog;
 use super::optouts::OptOuts;
@@ -25,10 +26,16 @@ use super::table::Table;
 use super::writer::{Change, Command, Writer};
 
 const INDEX_KEY: &str = "index.key";
-const OPTOUT_LOG: &str = "optouts.log";
+pub(super) const OPTOUT_LOG: &str = "optouts.log";
 const DATABASE: &str = "db";
 
 const READERS: usize = 2;
+
+/// Fewer records than these leave nothing behind that is worth a compaction.
+const WORTH_COMPACTING: u64 = 10_000;
+/// And it has to be this share of all, as a divisor: a compaction writes everything once.
+const SHARE_COMPACTING: u64 = 5;
+
 /// Writes made durable by one flush, at most.
 const BATCH: usize = 512;
 
@@ -42,8 +49,14 @@ pub(super) type Pending<T> = oneshot::Receiver<Result<T, StoreError>>;
 pub(super) struct Disk {
     readers: Lane<Job>,
     writer: Lane<Command>,
+    compactor: Lane<()>,
     table: Arc<Table>,
     clock: Clock,
+    /// Keys that were found when the store was opened, until they are asked for or something is written.
+    found: Mutex<Option<Vec<RecordKey>>>,
+    /// Records swept away since the last compaction.
+    swept: AtomicU64,
+    path: PathBuf,
     _lock: File,
 }
 
@@ -53,18 +66,25 @@ pub(super) struct Parts {
     pub(super) queue: usize,
     pub(super) clock: Clock,
     pub(super) up: IntGauge,
+    /// The index key that the store has to have.
+    pub(super) index_key: Option<Secret<[u8; 32]>>,
 }
 
 impl Disk {
     /// Opens the directory, filling `optouts` from its log.
-    pub(super) fn open(path: &Path, parts: Parts, optouts: &OptOuts) -> Result<(Self, Keys), StoreError> {
-        let Parts { ring, queue, clock, up } = parts;
+    pub(super) fn open(
+        path: &Path,
+        parts: Parts,
+        optouts: &OptOuts,
+    ) -> Result<(Self, Secret<[u8; 32]>), StoreError> {
+        let Parts { ring, queue, clock, up, index_key } = parts;
         make_dir(path)?;
         let lock = lock_dir(path)?;
         let found = Found::in_dir(path)?;
-        let keys = Keys::new(&found.index_key(path, &ring)?);
+        let index_key = found.index_key(path, &ring, index_key.as_ref())?;
         let log = Mutex::new(found.optout_log(path, optouts, clock.now())?);
-        let table = Arc::new(Table::open(&path.join(DATABASE), ring)?);
+        let (table, keys) = open_table(&path.join(DATABASE), &Arc::new(ring), clock.now())?;
+        let table = Arc::new(table);
         sync_dir(path)?;
         let floor = AtomicU64::new(0);
         let writer = Writer { table: Arc::clone(&table), log, clock: clock.clone(), up, floor };
@@ -72,11 +92,15 @@ impl Disk {
         let disk = Self {
             readers: start_readers(Arc::clone(&table), queue).map_err(io)?,
             writer: start_writer(writer, queue).map_err(io)?,
+            compactor: start_compactor(Arc::clone(&table)).map_err(io)?,
             table,
             clock,
+            found: Mutex::new(Some(keys)),
+            swept: AtomicU64::new(0),
+            path: path.to_owned(),
             _lock: lock,
         };
-        Ok((disk, keys))
+        Ok((disk, index_key))
     }
 
     /// Asks for the live record under `key`.
@@ -94,6 +118,7 @@ impl Disk {
         expect: Expect,
         draft: Draft,
     ) -> Result<Pending<Written>, StoreError> {
+        self.news().take();
         let (answer, pending) = oneshot::channel();
         self.writer.offer(Command::Change(Change::Write { key, expect, draft: Box::new(draft), answer }))?;
         Ok(pending)
@@ -118,21 +143,74 @@ impl Disk {
         Ok(pending)
     }
 
+    /// Asks for the removal of records, live or not.
+    pub(super) fn forget(&self, keys: Vec<RecordKey>) -> Result<Pending<u64>, StoreError> {
+        self.remove(keys, UnixMillis(i64::MAX))
+    }
+
+    /// So many records were swept away: when they are worth it, the disk gets their room back, on a thread of its own.
+    pub(super) fn swept(&self, removed: u64) {
+        let swept = self.swept.fetch_add(removed, Ordering::Relaxed).saturating_add(removed);
+        if removed == 0 || swept < WORTH_COMPACTING.max(self.table.roughly() / SHARE_COMPACTING) {
+            return;
+        }
+        // One that is under way may have begun before the last of these were removed: the next sweep asks again.
+        if self.compactor.offer(()).is_ok() {
+            self.swept.store(0, Ordering::Relaxed);
+        }
+    }
+
     /// Visits the keys of all live records. Blocks the calling thread.
+    ///
+    /// The first to ask gets what was found when the store was opened, if nothing was written since.
     pub(super) fn for_each_key(&self, visit: &mut dyn FnMut(RecordKey)) -> Result<u64, StoreError> {
-        self.table.for_each_key(self.clock.now(), visit)
+        let found = self.news().take();
+        let Some(keys) = found else { return self.table.for_each_key(self.clock.now(), visit) };
+        let visits = keys.len() as u64;
+        keys.into_iter().for_each(visit);
+        Ok(visits)
+    }
+
+    /// The database, for work that blocks the calling thread.
+    pub(super) fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// The directory.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn news(&self) -> MutexGuard<'_, Option<Vec<RecordKey>>> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Does what is queued, ends the threads and flushes. Blocks the calling thread.
     pub(super) fn stop(&self) -> Result<(), StoreError> {
         self.readers.stop();
         self.writer.stop();
+        self.compactor.stop();
         self.table.flush()
     }
+}
 
-    #[cfg(test)]
-    pub(super) fn table(&self) -> &Table {
-        &self.table
+/// Opens the database and reads it through; one that is damaged is set aside, and an empty one takes its place.
+fn open_table(
+    path: &Path,
+    ring: &Arc<KeyRing>,
+    now: UnixMillis,
+) -> Result<(Table, Vec<RecordKey>), StoreError> {
+    let open = || {
+        let table = Table::open(path, Arc::clone(ring))?;
+        let keys = table.check(now)?;
+        Ok((table, keys))
+    };
+    match open() {
+        Err(why @ StoreError::Damaged { .. }) => {
+            set_aside(path, &why, now)?;
+            open()
+        }
+        opened => opened,
     }
 }
 
@@ -153,14 +231,23 @@ impl Found {
         })
     }
 
-    fn index_key(&self, path: &Path, ring: &KeyRing) -> Result<Secret<[u8; 32]>, StoreError> {
+    /// The index key; when it has to be `wanted`, a store without one gets that, and another is refused.
+    fn index_key(
+        &self,
+        path: &Path,
+        ring: &KeyRing,
+        wanted: Option<&Secret<[u8; 32]>>,
+    ) -> Result<Secret<[u8; 32]>, StoreError> {
         let file = path.join(INDEX_KEY);
-        if self.index_key {
-            index_key::open(&file, ring)
-        } else if self.optout_log || self.database {
-            Err(StoreError::IndexKeyMissing(file))
-        } else {
-            index_key::create(&file, ring)
+        match (self.index_key, wanted) {
+            (true, wanted) => {
+                let key = index_key::open(&file, ring)?;
+                let fits = wanted.is_none_or(|wanted| *wanted == key);
+                if fits { Ok(key) } else { Err(StoreError::OtherIndexKey(path.to_owned())) }
+            }
+            (false, _) if self.optout_log || self.database => Err(StoreError::IndexKeyMissing(file)),
+            (false, Some(wanted)) => index_key::keep(&file, ring, wanted).map(|()| wanted.clone()),
+            (false, None) => index_key::create(&file, ring),
         }
     }
 
@@ -182,6 +269,14 @@ impl Found {
 fn start_readers(table: Arc<Table>, queue: usize) -> io::Result<Lane<Job>> {
     let shape = Shape { threads: READERS, queue, batch: 1 };
     Lane::start("store-read", shape, move |jobs: Vec<Job>| jobs.into_iter().for_each(|job| job(&table)))
+}
+
+fn start_compactor(table: Arc<Table>) -> io::Result<Lane<()>> {
+    let shape = Shape { threads: 1, queue: 1, batch: 1 };
+    Lane::start("store-compact", shape, move |_| match table.compact() {
+        Ok(()) => tracing::debug!("the store gave the room of expired records back"),
+        Err(error) => tracing::warn!(%error, "the room of expired records could not be given back"),
+    })
 }
 
 fn start_writer(writer: Writer, queue: usize) -> io::Result<Lane<Command>> {

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::codec::CodecError;
+use super::damage::is_damage;
 use super::seal::OpenError;
 
 /// A fault of the store. Faults while opening stop the start; faults of one operation cost that operation.
@@ -55,6 +56,20 @@ pub enum StoreError {
         /// The database's words.
         reason: String,
     },
+    /// The database's files are not what the database wrote. At a start it is set aside; found later, that happens at the next.
+    #[error("{}: damaged: {reason}", path.display())]
+    Damaged {
+        /// The directory of the database.
+        path: PathBuf,
+        /// The database's words.
+        reason: String,
+    },
+    /// A copy into a store that has keys of its own: nobody would be found in it.
+    #[error(
+        "{}: the record keys of this store are its own (another index key); copy into an empty directory, or into a copy          that was made from the same store",
+        .0.display()
+    )]
+    OtherIndexKey(PathBuf),
     /// The opt-out log is gone although the store beside it holds data.
     #[error(
         "{}: missing, but the store beside it holds data; restore this file from a backup, \
@@ -95,6 +110,9 @@ impl StoreError {
     pub(super) fn database(path: &Path, error: &fjall::Error) -> Self {
         match error {
             fjall::Error::Locked => Self::Locked(path.to_owned()),
+            damage if is_damage(damage) => {
+                Self::Damaged { path: path.to_owned(), reason: damage.to_string() }
+            }
             other => Self::Database { path: path.to_owned(), reason: other.to_string() },
         }
     }

@@ -44,7 +44,8 @@ pub(super) fn open(path: &Path, ring: &KeyRing) -> Result<Secret<[u8; 32]>, Stor
     Ok(key)
 }
 
-fn keep(path: &Path, ring: &KeyRing, key: &Secret<[u8; 32]>) -> Result<(), StoreError> {
+/// Keeps `key` in `path`, sealed under the current encryption key.
+pub(super) fn keep(path: &Path, ring: &KeyRing, key: &Secret<[u8; 32]>) -> Result<(), StoreError> {
     let mut file = MAGIC.to_vec();
     ring.seal(MAGIC, key.expose(), &mut file)?;
     write_whole(path, &file)

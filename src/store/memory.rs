@@ -70,6 +70,23 @@ impl Memory {
         removed
     }
 
+    /// All live records, copied.
+    pub(super) fn records(&self, now: UnixMillis) -> Vec<(RecordKey, Record)> {
+        let inner = self.lock();
+        inner.records.iter().filter(|(_, it)| it.live(now)).map(|(key, it)| (*key, it.clone())).collect()
+    }
+
+    /// Removes records, live or not; the number removed.
+    pub(super) fn forget(&self, keys: &[RecordKey]) -> u64 {
+        let mut inner = self.lock();
+        let mut removed = 0;
+        for record in keys.iter().filter_map(|key| inner.records.remove(key)).collect::<Vec<_>>() {
+            inner.floor = record.generation.max(inner.floor);
+            removed += 1;
+        }
+        removed
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

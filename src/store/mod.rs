@@ -13,6 +13,7 @@
 
 mod codec;
 mod codec_said;
+mod damage;
 mod disk;
 mod error;
 #[cfg(test)]
@@ -23,6 +24,7 @@ mod key;
 mod lane;
 mod memory;
 mod metrics;
+mod offline;
 mod optout_log;
 mod optouts;
 mod record;
@@ -49,6 +51,8 @@ pub use error::StoreError;
 pub(crate) use faults::Fails;
 pub use key::{Keys, RecordKey, Tenant};
 pub use metrics::Metrics;
+pub use offline::OptOut;
+pub use optouts::By;
 pub use record::{Draft, Expect, Origin, Record, State, Written};
 pub use seal::OpenError;
 
@@ -57,7 +61,7 @@ use lane::answer;
 use memory::Memory;
 use metrics::Op;
 use optout_log::Entry;
-use optouts::{By, OptOuts};
+use optouts::OptOuts;
 use seal::KeyRing;
 use writer::Command;
 
@@ -92,6 +96,8 @@ pub struct Store(Arc<Inner>);
 
 struct Inner {
     keys: Keys,
+    /// What the keys are made with.
+    index_key: Secret<[u8; 32]>,
     clock: Clock,
     metrics: Metrics,
     optouts: OptOuts,
@@ -124,21 +130,32 @@ impl<T> Asked<T> {
 impl Store {
     /// Opens the store, making it when there is none. Blocks on the disk.
     pub fn open(settings: Settings, clock: Clock, metrics: Metrics) -> Result<Self, StoreError> {
+        Self::open_with(settings, clock, metrics, None)
+    }
+
+    /// `index_key`: the one that the store has to have.
+    fn open_with(
+        settings: Settings,
+        clock: Clock,
+        metrics: Metrics,
+        index_key: Option<Secret<[u8; 32]>>,
+    ) -> Result<Self, StoreError> {
         let Settings { kind, encryption_key, previous_keys, queue } = settings;
         let optouts = OptOuts::new();
-        let (backend, keys) = match kind {
-            Kind::Memory => (Backend::Memory(Memory::default()), memory_keys()?),
+        let (backend, index_key) = match kind {
+            Kind::Memory => (Backend::Memory(Memory::default()), index_key.map_or_else(memory_key, Ok)?),
             Kind::Disk { path } => {
                 let ring = KeyRing::new(&encryption_key, &previous_keys);
-                let parts = Parts { ring, queue, clock: clock.clone(), up: metrics.up.clone() };
-                let (disk, keys) = Disk::open(&path, parts, &optouts)?;
-                (Backend::Disk(disk), keys)
+                let parts = Parts { ring, queue, clock: clock.clone(), up: metrics.up.clone(), index_key };
+                let (disk, index_key) = Disk::open(&path, parts, &optouts)?;
+                (Backend::Disk(disk), index_key)
             }
         };
         metrics.up.set(1);
         let backend = RwLock::new(Some(Arc::new(backend)));
         Ok(Self(Arc::new(Inner {
-            keys,
+            keys: Keys::new(&index_key),
+            index_key,
             clock,
             metrics,
             optouts,
@@ -239,7 +256,8 @@ impl Store {
     }
 
     /// Visits the keys of all live records, then of all opt-outs; the number of visits. A key that has both is
-    /// visited twice. Blocks the calling thread, on the disk too.
+    /// visited twice, and a record that ended since the store was opened may be among them. Blocks the calling thread,
+    /// on the disk too.
     pub fn for_each_key(&self, visit: &mut dyn FnMut(RecordKey)) -> Result<u64, StoreError> {
         let now = self.0.clock.now();
         let records = match &*self.backend()? {
@@ -266,7 +284,11 @@ impl Store {
                 Backend::Memory(_) => return Ok(0),
                 Backend::Disk(disk) => disk.remove(keys, now)?,
             };
-            answer(removed).await
+            let removed = answer(removed).await?;
+            if let Backend::Disk(disk) = &*self.backend()? {
+                disk.swept(removed);
+            }
+            Ok(removed)
         })
         .await
     }
@@ -318,9 +340,9 @@ impl std::fmt::Debug for Store {
     }
 }
 
-/// Keys under an index key that lives as long as the process.
-fn memory_keys() -> Result<Keys, StoreError> {
+/// An index key that lives as long as the process.
+fn memory_key() -> Result<Secret<[u8; 32]>, StoreError> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)?;
-    Ok(Keys::new(&Secret::new(bytes)))
+    Ok(Secret::new(bytes))
 }

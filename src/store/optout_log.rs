@@ -11,7 +11,7 @@
 //! not starting.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -79,6 +79,15 @@ impl Entry {
     }
 }
 
+/// A log that was read.
+pub(super) struct Read {
+    file: File,
+    /// Bytes that are whole.
+    length: u64,
+    /// Bytes of an end that is not.
+    torn: u64,
+}
+
 /// The log, open for adding.
 pub(super) struct OptOutLog {
     path: PathBuf,
@@ -99,6 +108,15 @@ impl OptOutLog {
 
     /// Reads a log into `optouts`, leaving out what ended by `now`.
     pub(super) fn load(path: &Path, optouts: &OptOuts, now: UnixMillis) -> Result<Self, StoreError> {
+        let Read { file, length, torn } = Self::read(path, &mut |entry| apply(entry, optouts, now))?;
+        if torn > 0 {
+            cut(&file, length, torn, path).map_err(|e| StoreError::io(path, &e))?;
+        }
+        Ok(Self { path: path.to_owned(), file, length, broken: false })
+    }
+
+    /// Reads a log, entry by entry, from the first to the last, and changes nothing.
+    pub(super) fn read(path: &Path, visit: &mut dyn FnMut(&Entry)) -> Result<Read, StoreError> {
         let io = |e| StoreError::io(path, &e);
         let damaged = |offset, reason| StoreError::OptOutLogDamaged { path: path.to_owned(), offset, reason };
         let file = ours().read(true).write(true).open(path).map_err(io)?;
@@ -113,21 +131,23 @@ impl OptOutLog {
             match fill(&mut reader, &mut bytes).map_err(io)? {
                 0 => break,
                 ENTRY => match Entry::read(&bytes) {
-                    Ok(entry) => apply(&entry, optouts, now),
+                    Ok(entry) => visit(&entry),
                     Err(why) => {
                         let zeros = zeros_to_the_end(&bytes, &mut reader).map_err(io)?;
-                        cut(&file, length, zeros.ok_or_else(|| damaged(length, why))?, path).map_err(io)?;
-                        break;
+                        let torn = zeros.ok_or_else(|| damaged(length, why))?;
+                        drop(reader);
+                        return Ok(Read { file, length, torn });
                     }
                 },
                 torn => {
-                    cut(&file, length, torn as u64, path).map_err(io)?;
-                    break;
+                    drop(reader);
+                    return Ok(Read { file, length, torn: torn as u64 });
                 }
             }
             length += ENTRY as u64;
         }
-        Ok(Self { path: path.to_owned(), file, length, broken: false })
+        drop(reader);
+        Ok(Read { file, length, torn: 0 })
     }
 
     /// Whether it takes no more entries until it is loaded again.
@@ -179,7 +199,7 @@ fn apply(entry: &Entry, optouts: &OptOuts, now: UnixMillis) {
 }
 
 /// Reads until `bytes` is full or the file ends; the number of bytes read.
-fn fill(reader: &mut impl Read, bytes: &mut [u8]) -> io::Result<usize> {
+fn fill(reader: &mut impl io::Read, bytes: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < bytes.len() {
         match reader.read(&mut bytes[filled..]) {
@@ -193,7 +213,7 @@ fn fill(reader: &mut impl Read, bytes: &mut [u8]) -> io::Result<usize> {
 }
 
 /// The length of `first` and all that follows, if there is nothing but zeros.
-fn zeros_to_the_end(first: &[u8], reader: &mut impl Read) -> io::Result<Option<u64>> {
+fn zeros_to_the_end(first: &[u8], reader: &mut impl io::Read) -> io::Result<Option<u64>> {
     let mut length = first.len() as u64;
     if first.iter().any(|byte| *byte != 0) {
         return Ok(None);

@@ -12,8 +12,8 @@ use super::key::RecordKey;
 const SHARDS: usize = 64;
 
 /// Whose opt-out it is: each is taken back by itself.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum By {
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum By {
     /// The UID2 operator's, for a while: it is told to every publisher.
     Operator,
     /// The publisher's own, until it takes it back.

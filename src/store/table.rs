@@ -5,7 +5,8 @@
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
@@ -19,10 +20,20 @@ use super::seal::KeyRing;
 use super::sealed;
 
 const PREFIX: u8 = b'r';
+/// Names no record, and nothing stands under it.
+const TICK: [u8; 1] = [b't'];
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// Bounds what a restart has to read again.
 const JOURNAL_BYTES: u64 = 256 * 1024 * 1024;
 const WORKERS: usize = 2;
+
+/// How often a compaction is tried while the database is busy with its own.
+const COMPACTION_TRIES: u32 = 100;
+const COMPACTION_PAUSE: Duration = Duration::from_millis(100);
+
+/// What the database's version file holds: its name and the version of its format.
+const FORMAT_NAME: &[u8] = b"FJL";
+const FORMAT: u8 = 3;
 
 /// What shall stand under a key: bytes, or nothing.
 pub(super) type Put = (RecordKey, Option<Vec<u8>>);
@@ -32,27 +43,26 @@ pub(super) struct Table {
     path: PathBuf,
     database: Database,
     records: Keyspace,
-    pub(super) ring: KeyRing,
+    pub(super) ring: Arc<KeyRing>,
     /// Where the sweep goes on; `None`: at the beginning.
     cursor: Mutex<Option<RecordKey>>,
 }
 
 impl Table {
     /// Opens the database in `path`, making it when there is none.
-    pub(super) fn open(path: &Path, ring: KeyRing) -> Result<Self, StoreError> {
+    pub(super) fn open(path: &Path, ring: Arc<KeyRing>) -> Result<Self, StoreError> {
         make_dir(path)?;
         refuse_headless(path)?;
-        // A damaged file can make the database panic; that is an answer too.
-        let opened = catch_unwind(AssertUnwindSafe(|| open_database(path)));
-        let panicked = || StoreError::Database {
-            path: path.to_owned(),
-            reason: String::from(
-                "damaged: it cannot be opened; move the directory aside to start without it",
-            ),
-        };
         let (database, records) =
-            opened.map_err(|_| panicked())?.map_err(|e| StoreError::database(path, &e))?;
+            unpanicked(path, || open_database(path).map_err(|e| StoreError::database(path, &e)))?;
         Ok(Self { path: path.to_owned(), database, records, ring, cursor: Mutex::new(None) })
+    }
+
+    /// Reads everything, and with it finds what damage does not show before: the keys of all records live at `now`.
+    pub(super) fn check(&self, now: UnixMillis) -> Result<Vec<RecordKey>, StoreError> {
+        let mut keys = Vec::new();
+        unpanicked(&self.path, || self.for_each_key(now, &mut |key| keys.push(key)))?;
+        Ok(keys)
     }
 
     /// The record under `key`, if it is live at `now`.
@@ -121,6 +131,62 @@ impl Table {
         Ok(visits)
     }
 
+    /// Visits all live records, each as it opens or does not. The number of visits.
+    pub(super) fn for_each_record(
+        &self,
+        now: UnixMillis,
+        visit: &mut dyn FnMut(RecordKey, Result<Record, StoreError>),
+    ) -> Result<u64, StoreError> {
+        let mut visits = 0;
+        for entry in self.records.prefix([PREFIX]) {
+            let (name, bytes) = entry.into_inner().map_err(|e| self.fault(&e))?;
+            let ended = sealed::peek(&bytes).is_ok_and(|it| it.keep_until <= now);
+            if let Some(key) = record_key(&name).filter(|_| !ended) {
+                visit(key, sealed::open(&self.ring, &key, &bytes));
+                visits += 1;
+            }
+        }
+        Ok(visits)
+    }
+
+    /// Gives the disk back what deleted and replaced records took. Writes go on meanwhile.
+    ///
+    /// The database leaves it, and says nothing, while it compacts a part by itself (it does so after a flush): it is
+    /// done when nothing of the kind went on beside it.
+    pub(super) fn compact(&self) -> Result<(), StoreError> {
+        self.records.rotate_memtable_and_wait().map_err(|e| self.fault(&e))?;
+        self.merge()?;
+        self.let_go()
+    }
+
+    fn merge(&self) -> Result<(), StoreError> {
+        let of_its_own = || (self.database.active_compactions(), self.database.compactions_completed());
+        for _ in 0..COMPACTION_TRIES {
+            let before = of_its_own();
+            self.records.major_compact().map_err(|e| self.fault(&e))?;
+            if before.0 == 0 && of_its_own() == before {
+                return Ok(());
+            }
+            std::thread::sleep(COMPACTION_PAUSE);
+        }
+        Ok(())
+    }
+
+    /// The files that a compaction has replaced are deleted by the flush that finds the compaction to be of the past, so time
+    /// has to pass, and time is writes.
+    fn let_go(&self) -> Result<(), StoreError> {
+        for _ in 0..2 {
+            self.records.insert(TICK, []).map_err(|e| self.fault(&e))?;
+            self.records.remove(TICK).map_err(|e| self.fault(&e))?;
+        }
+        self.records.rotate_memtable_and_wait().map_err(|e| self.fault(&e))
+    }
+
+    /// Records, replaced and deleted ones included where the disk still has them.
+    pub(super) fn roughly(&self) -> u64 {
+        self.records.approximate_len() as u64
+    }
+
     /// Waits until everything is on the disk.
     pub(super) fn flush(&self) -> Result<(), StoreError> {
         self.database.persist(PersistMode::SyncAll).map_err(|e| self.fault(&e))
@@ -161,12 +227,50 @@ fn open_database(path: &Path) -> fjall::Result<(Database, Keyspace)> {
 fn refuse_headless(path: &Path) -> Result<(), StoreError> {
     let io = |e| StoreError::io(path, &e);
     let empty = std::fs::read_dir(path).map_err(io)?.next().is_none();
-    if empty || exists(&path.join("version"))? {
+    let version = path.join("version");
+    if empty {
         return Ok(());
     }
-    let reason =
-        String::from("damaged: its version file is missing; move the directory aside to start without it");
-    Err(StoreError::Database { path: path.to_owned(), reason })
+    if exists(&version)? {
+        refuse_newer(&version, path)?;
+        return refuse_rootless(path);
+    }
+    Err(StoreError::Damaged { path: path.to_owned(), reason: String::from("its version file is missing") })
+}
+
+/// What another version of the database made is not damaged: it is for another version of this program.
+fn refuse_newer(version: &Path, path: &Path) -> Result<(), StoreError> {
+    let marker = std::fs::read(version).map_err(|e| StoreError::io(version, &e))?;
+    match marker.strip_prefix(FORMAT_NAME) {
+        Some([FORMAT, ..] | []) | None => Ok(()),
+        Some([other, ..]) => {
+            let reason = format!("of format {other}, and this version of the gateway knows format {FORMAT}");
+            Err(StoreError::Database { path: path.to_owned(), reason })
+        }
+    }
+}
+
+/// The same for its tables, where the file that names what counts among them is missing.
+fn refuse_rootless(path: &Path) -> Result<(), StoreError> {
+    let tables = path.join("keyspaces");
+    if !exists(&tables)? {
+        return Ok(());
+    }
+    for folder in std::fs::read_dir(&tables).map_err(|e| StoreError::io(&tables, &e))? {
+        let folder = folder.map_err(|e| StoreError::io(&tables, &e))?.path();
+        if folder.is_dir() && !exists(&folder.join("current"))? {
+            let reason = format!("{} is missing", folder.join("current").display());
+            return Err(StoreError::Damaged { path: path.to_owned(), reason });
+        }
+    }
+    Ok(())
+}
+
+/// A damaged file can make the database panic; that is an answer too.
+fn unpanicked<T>(path: &Path, work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        Err(StoreError::Damaged { path: path.to_owned(), reason: String::from("it cannot be read") })
+    })
 }
 
 fn name(key: &RecordKey) -> [u8; 33] {

@@ -146,10 +146,12 @@ struct Bench {
 const OPEN: usize = 1_000_000;
 
 /// Refreshes are due without jitter.
+#[expect(clippy::needless_pass_by_value, reason = "written where it is called")]
 fn bench_with(settings: Settings, gate: usize, script: &[Say]) -> Bench {
     bench_of(Settings { refresh_jitter_ms: 0, ..settings }, operator::Settings::default(), gate, script)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "written where it is called")]
 fn bench_of(settings: Settings, limits: operator::Settings, gate: usize, script: &[Say]) -> Bench {
     let clock = Clock::manual(START);
     let registry = Registry::new();

@@ -150,33 +150,33 @@ async fn whatever_happens_while_a_refresh_is_in_flight_wins_whatever_it_brings()
     for late in [HOURLY, Say::Rejected] {
         for age in [HOUR, 4 * HOUR] {
             for (what, expected) in rows {
-                let bench = bench_with(Settings::default(), OPEN, &what.script(&late));
-                bench.login().await;
-                bench.clock.advance(age);
-                bench.operator.refreshes.forget_permits(OPEN);
-                bench.resolve().await;
-                rest().await; // its refresh hangs
-                bench.meanwhile(what).await;
-                rest().await;
-                bench.operator.refreshes.add_permits(OPEN);
-                rest().await;
-                let story = format!("{what:?} while a refresh of {age} ms hangs that brings {late:?}");
-                for again in ["cached", "from the store"] {
-                    let answer = bench.settled().await;
-                    // A record that ends with its refresh token takes with it whose identifier it was.
-                    let ended = expected == "OptedOut" && matches!(answer.as_str(), "Dead" | "UnknownUser");
-                    let may_end =
-                        what == Meanwhile::OptOutOfIdentifier && age > HOUR && matches!(late, Say::Rejected);
-                    assert!(answer == expected || (ended && may_end), "{story}, {again}: {answer}");
-                    assert_eq!(
-                        bench.calls().last().unwrap(),
-                        "refresh",
-                        "{story}: it was the last to be answered"
-                    );
-                    bench.forget_cache();
-                }
+                in_flight((what, expected), &late, age).await;
             }
         }
+    }
+}
+
+/// One of them: a refresh of a token of this age hangs, this happens, and the answer comes late.
+async fn in_flight((what, expected): (Meanwhile, &str), late: &Say, age: i64) {
+    let bench = bench_with(Settings::default(), OPEN, &what.script(late));
+    bench.login().await;
+    bench.clock.advance(age);
+    bench.operator.refreshes.forget_permits(OPEN);
+    bench.resolve().await;
+    rest().await; // its refresh hangs
+    bench.meanwhile(what).await;
+    rest().await;
+    bench.operator.refreshes.add_permits(OPEN);
+    rest().await;
+    let story = format!("{what:?} while a refresh of {age} ms hangs that brings {late:?}");
+    for again in ["cached", "from the store"] {
+        let answer = bench.settled().await;
+        // A record that ends with its refresh token takes with it whose identifier it was.
+        let ended = expected == "OptedOut" && matches!(answer.as_str(), "Dead" | "UnknownUser");
+        let may_end = what == Meanwhile::OptOutOfIdentifier && age > HOUR && matches!(late, Say::Rejected);
+        assert!(answer == expected || (ended && may_end), "{story}, {again}: {answer}");
+        assert_eq!(bench.calls().last().unwrap(), "refresh", "{story}: it was the last to be answered");
+        bench.forget_cache();
     }
 }
 

@@ -1,6 +1,8 @@
 //! The store as its callers see it, in memory and on disk.
 
+mod damage;
 mod disk;
+mod life;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
