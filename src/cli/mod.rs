@@ -9,6 +9,7 @@ mod policy_test;
 mod replay;
 mod sandbox;
 mod serve;
+mod store;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -50,6 +51,9 @@ enum Command {
     Hash(hash::Args),
     /// Make a random key and the line to put in the configuration.
     Keygen(keygen::Args),
+    /// Look after the identity store: sizes, integrity, offboarding, opt-outs, moving to another store.
+    #[command(subcommand)]
+    Store(store::Command),
 }
 
 /// Exit code for a configuration, or something else to work with, that cannot be used; as for flags.
@@ -67,6 +71,7 @@ pub fn main() -> ExitCode {
         Command::PolicyTest(args) => policy_test::run(&args),
         Command::Hash(args) => hash::run(&args),
         Command::Keygen(args) => keygen::run(&args),
+        Command::Store(command) => store::run(command),
     };
     outcome.unwrap_or_else(|fault| {
         complain(&format!("{fault:#}"));

@@ -18,6 +18,7 @@ use super::files::{exists, lock_dir, make_dir, sync_dir};
 use super::index_key;
 use super::key::RecordKey;
 use super::lane::{Lane, Shape};
+use super::opening::Opening;
 use super::optout_log::OptOutLog;
 use super::optouts::OptOuts;
 use super::record::{Draft, Expect, Record, Written};
@@ -66,8 +67,8 @@ pub(super) struct Parts {
     pub(super) queue: usize,
     pub(super) clock: Clock,
     pub(super) up: IntGauge,
-    /// The index key that the store has to have.
-    pub(super) index_key: Option<Secret<[u8; 32]>>,
+    /// What for.
+    pub(super) opening: Opening,
 }
 
 impl Disk {
@@ -77,13 +78,17 @@ impl Disk {
         parts: Parts,
         optouts: &OptOuts,
     ) -> Result<(Self, Secret<[u8; 32]>), StoreError> {
-        let Parts { ring, queue, clock, up, index_key } = parts;
+        let Parts { ring, queue, clock, up, opening } = parts;
+        if opening.is_of_what_is_there() && !exists(&path.join(INDEX_KEY))? {
+            return Err(StoreError::NoStore(path.to_owned()));
+        }
         make_dir(path)?;
         let lock = lock_dir(path)?;
         let found = Found::in_dir(path)?;
-        let index_key = found.index_key(path, &ring, index_key.as_ref())?;
+        let mends = !opening.is_of_what_is_there();
+        let index_key = found.index_key(path, &ring, opening.index_key().as_ref())?;
         let log = Mutex::new(found.optout_log(path, optouts, clock.now())?);
-        let (table, keys) = open_table(&path.join(DATABASE), &Arc::new(ring), clock.now())?;
+        let (table, keys) = open_table(&path.join(DATABASE), &Arc::new(ring), mends, clock.now())?;
         let table = Arc::new(table);
         sync_dir(path)?;
         let floor = AtomicU64::new(0);
@@ -194,10 +199,12 @@ impl Disk {
     }
 }
 
-/// Opens the database and reads it through; one that is damaged is set aside, and an empty one takes its place.
+/// Opens the database and reads it through; where `mends`, one that is damaged is set aside, and an empty one takes its
+/// place.
 fn open_table(
     path: &Path,
     ring: &Arc<KeyRing>,
+    mends: bool,
     now: UnixMillis,
 ) -> Result<(Table, Vec<RecordKey>), StoreError> {
     let open = || {
@@ -206,7 +213,7 @@ fn open_table(
         Ok((table, keys))
     };
     match open() {
-        Err(why @ StoreError::Damaged { .. }) => {
+        Err(why @ StoreError::Damaged { .. }) if mends => {
             set_aside(path, &why, now)?;
             open()
         }

@@ -64,6 +64,9 @@ pub enum StoreError {
         /// The database's words.
         reason: String,
     },
+    /// Nothing to look after.
+    #[error("{}: there is no identity store here", .0.display())]
+    NoStore(PathBuf),
     /// A copy into a store that has keys of its own: nobody would be found in it.
     #[error(
         "{}: the record keys of this store are its own (another index key); copy into an empty directory, or into a copy          that was made from the same store",

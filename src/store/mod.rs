@@ -11,8 +11,10 @@
 //! All queues are bounded; a full one answers [`StoreError::Busy`] at once. A write is answered when its batch is on
 //! the disk. No operation needs a particular runtime, and none blocks the thread that awaits it.
 
+mod census;
 mod codec;
 mod codec_said;
+mod copy;
 mod damage;
 mod disk;
 mod error;
@@ -25,6 +27,7 @@ mod lane;
 mod memory;
 mod metrics;
 mod offline;
+mod opening;
 mod optout_log;
 mod optouts;
 mod record;
@@ -45,7 +48,9 @@ use tokio::sync::oneshot;
 use crate::secret::Secret;
 use crate::time::{Clock, UnixMillis};
 
+pub use census::{Census, Phases, TenantCensus};
 pub use codec::CodecError;
+pub use copy::{Copied, copy};
 pub use error::StoreError;
 #[cfg(test)]
 pub(crate) use faults::Fails;
@@ -60,6 +65,7 @@ use disk::{Disk, Parts, Pending};
 use lane::answer;
 use memory::Memory;
 use metrics::Op;
+use opening::Opening;
 use optout_log::Entry;
 use optouts::OptOuts;
 use seal::KeyRing;
@@ -130,23 +136,24 @@ impl<T> Asked<T> {
 impl Store {
     /// Opens the store, making it when there is none. Blocks on the disk.
     pub fn open(settings: Settings, clock: Clock, metrics: Metrics) -> Result<Self, StoreError> {
-        Self::open_with(settings, clock, metrics, None)
+        Self::open_as(settings, clock, metrics, Opening::Serving)
     }
 
-    /// `index_key`: the one that the store has to have.
-    fn open_with(
+    fn open_as(
         settings: Settings,
         clock: Clock,
         metrics: Metrics,
-        index_key: Option<Secret<[u8; 32]>>,
+        opening: Opening,
     ) -> Result<Self, StoreError> {
         let Settings { kind, encryption_key, previous_keys, queue } = settings;
         let optouts = OptOuts::new();
         let (backend, index_key) = match kind {
-            Kind::Memory => (Backend::Memory(Memory::default()), index_key.map_or_else(memory_key, Ok)?),
+            Kind::Memory => {
+                (Backend::Memory(Memory::default()), opening.index_key().map_or_else(memory_key, Ok)?)
+            }
             Kind::Disk { path } => {
                 let ring = KeyRing::new(&encryption_key, &previous_keys);
-                let parts = Parts { ring, queue, clock: clock.clone(), up: metrics.up.clone(), index_key };
+                let parts = Parts { ring, queue, clock: clock.clone(), up: metrics.up.clone(), opening };
                 let (disk, index_key) = Disk::open(&path, parts, &optouts)?;
                 (Backend::Disk(disk), index_key)
             }

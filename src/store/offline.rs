@@ -12,6 +12,7 @@ use super::error::StoreError;
 use super::key::RecordKey;
 use super::lane::answer;
 use super::metrics::Metrics;
+use super::opening::Opening;
 use super::optout_log::{Entry, Kind, OptOutLog};
 use super::optouts::By;
 use super::record::Record;
@@ -31,6 +32,12 @@ pub struct OptOut {
 }
 
 impl Store {
+    /// Opens a store that is there, to look after it: nothing is made, and a damaged database is an error that leaves it as it
+    /// is.
+    pub fn open_existing(settings: Settings, clock: Clock, metrics: Metrics) -> Result<Self, StoreError> {
+        Self::open_as(settings, clock, metrics, Opening::Tending)
+    }
+
     /// Opens a store whose record keys are those of `other`, for its records to be copied into: an empty one takes over its
     /// index key, one with another is refused.
     pub fn open_like(
@@ -39,7 +46,7 @@ impl Store {
         clock: Clock,
         metrics: Metrics,
     ) -> Result<Self, StoreError> {
-        Self::open_with(settings, clock, metrics, Some(other.0.index_key.clone()))
+        Self::open_as(settings, clock, metrics, Opening::Like(other.0.index_key.clone()))
     }
 
     /// Visits all live records, each as it opens or why it does not; the number of visits.

@@ -74,6 +74,16 @@ impl Environment {
         }
     }
 
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Test => "test",
+            Self::Integration => "integration",
+            Self::Production => "production",
+        }
+    }
+
     /// The letter.
     pub const fn letter(self) -> char {
         match self {

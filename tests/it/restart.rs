@@ -1,81 +1,15 @@
 //! The real process: killed without warning it loses no login that was answered; told to stop it drains.
 
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use serde_json::json;
-use uid2_gateway::sandbox::operator::Settings as OperatorSettings;
 
 use crate::support::http::Http;
+use crate::support::process::{Process, place};
 use crate::support::scripted_ssp::{Script, ScriptedSsp};
-use crate::support::stack::{AUTH, Plan, operator};
+use crate::support::stack::AUTH;
 use crate::support::{binary, poll};
-
-/// A `serve` process; killed when the test ends, however it ends.
-struct Process {
-    child: Child,
-    data: SocketAddr,
-    admin: SocketAddr,
-}
-
-impl Process {
-    fn start(config: &std::path::Path) -> Self {
-        let mut child = Command::new(binary())
-            .args(["serve", "--config"])
-            .arg(config)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = |label: &str| -> SocketAddr {
-            let rest = line.split_once(label).unwrap_or_else(|| panic!("no {label} in {line:?}")).1;
-            rest.split_whitespace().next().unwrap().strip_prefix("http://").unwrap().parse().unwrap()
-        };
-        assert!(line.starts_with("listening "), "{line:?}");
-        let (data, admin) = (address("data="), address("admin="));
-        Self { child, data, admin }
-    }
-
-    fn kill(mut self) {
-        self.child.kill().unwrap(); // SIGKILL
-        self.child.wait().unwrap();
-    }
-
-    fn terminate(&self) {
-        let kill = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
-        assert!(kill.success());
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
-
-struct Place {
-    folder: tempfile::TempDir,
-    config: std::path::PathBuf,
-}
-
-async fn place(drain_seconds: u32, ssp: &ScriptedSsp) -> Place {
-    let (_, operator_address) = operator(OperatorSettings::default()).await;
-    let folder = tempfile::tempdir().unwrap();
-    let plan = Plan {
-        store: format!("kind = \"disk\"\npath = \"{}\"", folder.path().join("identities").display()),
-        ssps: vec![("alpha".into(), ssp.address, String::new())],
-        ..Plan::default()
-    };
-    let text = plan.toml(&format!("http://{operator_address}"));
-    let text = text.replace("drain_seconds = 0", &format!("drain_seconds = {drain_seconds}"));
-    let config = folder.path().join("gateway.toml");
-    std::fs::write(&config, text).unwrap();
-    Place { folder, config }
-}
 
 const BODY: &str = r#"{"id":"r","imp":[{"id":"1"}],"device":{"geo":{"country":"USA"}}}"#;
 
@@ -158,7 +92,7 @@ async fn a_second_process_on_the_same_store_says_so() {
     let second = Command::new(binary()).args(["serve", "--config"]).arg(&place.config).output().unwrap();
     let told = String::from_utf8_lossy(&second.stderr);
     assert_eq!(second.status.code(), Some(1), "{told}");
-    assert!(told.contains("identities"), "the store's path is named: {told}");
+    assert!(told.contains("identities: in use by another process"), "the store's path is named: {told}");
     first.kill();
 }
 

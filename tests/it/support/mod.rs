@@ -3,6 +3,7 @@
 pub(crate) mod http;
 pub(crate) mod issuer;
 pub(crate) mod poll;
+pub(crate) mod process;
 pub(crate) mod scripted_ssp;
 pub(crate) mod stack;
 
