@@ -29,6 +29,7 @@ mod sdk;
 mod seeds;
 mod sigkill;
 mod sso;
+mod sso_edges;
 mod sso_users;
 mod store_cli;
 mod stored_privacy;

@@ -59,6 +59,9 @@ impl Inner {
         let generation = record.generation;
         let found = match record.state {
             State::OptedOut | State::LoggedOut => return self.take_in(key, &record),
+            State::Alias(user) if self.has_given_up(user, key).await => {
+                Resolution::Absent(Absence::UnknownUser)
+            }
             State::Alias(user) => {
                 self.pointers.set(key, user, self.clock.now());
                 self.looked_up(publisher, user, consent).await
@@ -72,6 +75,12 @@ impl Inner {
             }
             found => found,
         }
+    }
+
+    /// Whether a user has an identity made of another identifier than this by now.
+    async fn has_given_up(&self, user: RecordKey, key: RecordKey) -> bool {
+        let record = self.store.read(user).await.ok().flatten();
+        record.is_some_and(|record| matches!(record.state, State::Active(_)) && record.dii != Some(key))
     }
 
     /// The user's own flight: one refresh at a time, whichever hint it is for.

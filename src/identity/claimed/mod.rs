@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use moka::sync::Cache;
 
+use super::cache::What;
 use super::consent::noticed;
 use super::flight::{Boarding, Pilot};
 use super::marked::Sight;
@@ -171,6 +172,9 @@ impl Inner {
             }
             _ => (key, own),
         };
+        if at != key && is_of_another(&sight, key) {
+            return None;
+        }
         match self.hot(publisher, &sight, now) {
             Hot::Answer(Resolution::Absent(Absence::UnknownUser | Absence::Dead)) | Hot::Ask(_) => None,
             Hot::Answer(resolution) => Some(resolution),
@@ -200,6 +204,14 @@ impl Inner {
             Boarding::Full => return Resolution::Absent(Absence::Busy),
         };
         self.wait_for(key, answer, patience).await
+    }
+}
+
+/// A user's identity that is made of another identifier than this by now is not this one's.
+fn is_of_another(sight: &Sight, key: RecordKey) -> bool {
+    match sight {
+        Sight::Entry(entry) => matches!(&entry.what, What::Token(token) if token.dii != Some(key)),
+        Sight::Stranger | Sight::OptedOut | Sight::Forgotten => false,
     }
 }
 
