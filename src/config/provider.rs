@@ -38,10 +38,11 @@ pub(super) fn all<'a>(files: &'a [(&'a Source, DeTable<'a>)], context: &'a Conte
         let Some(id) = id(section, &mut taken) else { continue };
         let issuer = oidc(section, &id);
         if let Some(settings) = issuer {
-            if issuers.insert(settings.issuer.clone()) {
-                providers.verified.push(settings);
+            let taken = |client: &String| !issuers.insert((settings.issuer.clone(), client.clone()));
+            if settings.audience.iter().any(taken) {
+                section.missing("audience", "holds one that an earlier identity_provider of this issuer has");
             } else {
-                section.missing("issuer", "is that of an earlier identity_provider");
+                providers.verified.push(settings);
             }
         }
         let api_keys: Vec<_> = section

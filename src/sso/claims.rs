@@ -1,6 +1,9 @@
 //! What a token with a good signature says, and whether it may be believed here and now.
 
-use serde::Deserialize;
+use std::fmt;
+
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::{Refusal, Settings};
@@ -17,9 +20,50 @@ const MAX_SUBJECT_BYTES: usize = 255;
 const RELAYS: [&str; 5] =
     ["privaterelay.appleid.com", "mozmail.com", "relay.firefox.com", "duck.com", "simplelogin.com"];
 
-/// The claims that count. A member that stands twice is refused.
+/// The claims that count. A member that stands twice is refused: one reader would check the first, another use the last.
 #[derive(Deserialize)]
-pub(super) struct Claims {
+#[serde(try_from = "Once")]
+pub(super) struct Claims(Parts);
+
+impl TryFrom<Once> for Claims {
+    type Error = serde_json::Error;
+
+    fn try_from(Once(all): Once) -> Result<Self, serde_json::Error> {
+        serde_json::from_value(Value::Object(all)).map(Self)
+    }
+}
+
+/// An object whose members each stand once.
+struct Once(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Once {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Members)
+    }
+}
+
+struct Members;
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Once;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Once, A::Error> {
+        let mut all = Map::new();
+        while let Some((name, value)) = map.next_entry::<String, Value>()? {
+            if all.insert(name, value).is_some() {
+                return Err(A::Error::custom("a claim stands twice"));
+            }
+        }
+        Ok(Once(all))
+    }
+}
+
+#[derive(Deserialize)]
+struct Parts {
     iss: String,
     sub: String,
     aud: Audience,
@@ -34,44 +78,54 @@ pub(super) struct Claims {
 /// One text, or a list of them.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Audience {
+pub(super) enum Audience {
     One(String),
     Many(Vec<String>),
+}
+
+impl Audience {
+    /// Whether it names one of ours.
+    pub(super) fn has_one_of(&self, ours: &[String]) -> bool {
+        match self {
+            Self::One(one) => ours.contains(one),
+            Self::Many(many) => many.iter().any(|one| ours.contains(one)),
+        }
+    }
 }
 
 impl Claims {
     /// The subject and the hash of the address.
     pub(super) fn check(self, settings: &Settings, now: UnixMillis) -> Result<(String, DiiHash), Refusal> {
-        if self.iss != settings.issuer {
+        if self.0.iss != settings.issuer {
             return Err(Refusal::Issuer);
         }
         self.audience(&settings.audience)?;
         self.times(now)?;
         let dii = self.address(settings)?;
-        if self.sub.is_empty() || self.sub.len() > MAX_SUBJECT_BYTES {
+        if self.0.sub.is_empty() || self.0.sub.len() > MAX_SUBJECT_BYTES {
             return Err(Refusal::Malformed);
         }
-        Ok((self.sub, dii))
+        Ok((self.0.sub, dii))
     }
 
     /// One of ours; of several, `azp` must say that it was made for ours.
     fn audience(&self, ours: &[String]) -> Result<(), Refusal> {
-        let fits = match &self.aud {
+        let fits = match &self.0.aud {
             Audience::One(one) => ours.contains(one),
             Audience::Many(many) => {
-                let named = self.azp.is_some() || many.len() == 1;
+                let named = self.0.azp.is_some() || many.len() == 1;
                 named && many.iter().any(|one| ours.contains(one))
             }
         };
-        let party = self.azp.as_ref().is_none_or(|azp| ours.contains(azp));
+        let party = self.0.azp.as_ref().is_none_or(|azp| ours.contains(azp));
         if fits && party { Ok(()) } else { Err(Refusal::Audience) }
     }
 
     fn times(&self, now: UnixMillis) -> Result<(), Refusal> {
-        if now >= millis(&self.exp)?.plus(MAX_SKEW_S * 1_000) {
+        if now >= millis(&self.0.exp)?.plus(MAX_SKEW_S * 1_000) {
             return Err(Refusal::Expired);
         }
-        for from in [&self.nbf, &self.iat].into_iter().flatten() {
+        for from in [&self.0.nbf, &self.0.iat].into_iter().flatten() {
             if millis(from)? > now.plus(MAX_SKEW_S * 1_000) {
                 return Err(Refusal::NotYetValid);
             }
@@ -81,7 +135,7 @@ impl Claims {
 
     fn address(&self, settings: &Settings) -> Result<DiiHash, Refusal> {
         let claim = settings.email_claim.as_str();
-        let text = self.others.get(claim).and_then(Value::as_str).map(str::trim);
+        let text = self.0.others.get(claim).and_then(Value::as_str).map(str::trim);
         let text = text.filter(|text| !text.is_empty()).ok_or(Refusal::NoAddress)?;
         if claim == "phone_number" {
             self.verified("phone_number_verified", settings)?;
@@ -98,7 +152,7 @@ impl Claims {
 
     /// Some providers write the flag as text.
     fn verified(&self, flag: &str, settings: &Settings) -> Result<(), Refusal> {
-        let verified = match self.others.get(flag) {
+        let verified = match self.0.others.get(flag) {
             Some(Value::Bool(verified)) => *verified,
             Some(Value::String(text)) => text == "true",
             _ => false,

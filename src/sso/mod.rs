@@ -29,7 +29,7 @@ pub use claims::MAX_SKEW_S;
 pub use metrics::Metrics;
 pub use refusal::Refusal;
 
-use claims::Claims;
+use claims::{Audience, Claims};
 use jwks::Jwks;
 
 /// Largest ID token, bytes: those of the large providers have 1 to 2 KiB.
@@ -140,9 +140,13 @@ impl Providers {
         }
         let known = ALGORITHMS.iter().find(|(name, _)| *name == head.alg);
         let (_, algorithm) = known.ok_or(Refusal::Algorithm)?;
-        let RawIssuer { iss } = json(claims)?;
+        let RawIssuer { iss, aud } = json(claims)?;
         let of = |provider: &&Provider| *provider.issuer == *iss && trusted.contains(&provider.id);
-        let provider = self.all.iter().find(of).ok_or(Refusal::Issuer)?;
+        let mut all = self.all.iter().filter(of);
+        let first = all.next().ok_or(Refusal::Issuer)?;
+        // Several may have one issuer, each for its own publishers' clients.
+        let is_for = |provider: &&Provider| aud.has_one_of(&provider.settings.audience);
+        let provider = std::iter::once(first).chain(all).find(is_for).unwrap_or(first);
         Ok((provider, Head { algorithm: *algorithm, kid: head.kid }))
     }
 
@@ -191,6 +195,7 @@ struct RawHead {
 #[derive(Deserialize)]
 struct RawIssuer {
     iss: String,
+    aud: Audience,
 }
 
 fn json<T: serde::de::DeserializeOwned>(part: &str) -> Result<T, Refusal> {

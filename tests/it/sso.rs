@@ -33,6 +33,10 @@ struct Bench {
 }
 
 fn bench(settings: Settings, clock: Clock) -> Bench {
+    bench_of(vec![settings], clock)
+}
+
+fn bench_of(settings: Vec<Settings>, clock: Clock) -> Bench {
     let registry = Registry::new();
     let transport: Arc<dyn Transport> = Arc::new(HyperTransport::new(TransportSettings {
         connect_timeout: Duration::from_secs(1),
@@ -40,7 +44,7 @@ fn bench(settings: Settings, clock: Clock) -> Bench {
         tls: tls::client_config(None).unwrap(),
     }));
     let metrics = Metrics::register(&registry).unwrap();
-    Bench { providers: Providers::new(vec![settings], &transport, clock, metrics), registry }
+    Bench { providers: Providers::new(settings, &transport, clock, metrics), registry }
 }
 
 impl Bench {
@@ -183,6 +187,9 @@ async fn a_member_that_stands_twice_is_refused() {
     );
     let head = base64url(br#"{"alg":"ES256","kid":"k1"}"#);
     assert_eq!(bench.told(&format!("{head}.{}.AAAA", base64url(twice.as_bytes()))).await, "malformed");
+    // A claim that only some providers use, properly signed: the last one would count unseen.
+    let twice = claims("a@example.com").to_string().replacen('{', "{\"email\":\"b@example.com\",", 1);
+    assert_eq!(bench.told(&key.sign_text(&twice)).await, "malformed");
     let head = base64url(br#"{"alg":"none","alg":"ES256","kid":"k1"}"#);
     let claims = base64url(claims("a@example.com").to_string().as_bytes());
     assert_eq!(bench.told(&format!("{head}.{claims}.AAAA")).await, "malformed");
@@ -283,4 +290,26 @@ async fn the_last_good_keys_outlive_the_provider_for_a_day() {
 fn base64url(bytes: &[u8]) -> String {
     use base64::Engine;
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Two publishers whose pages have the same provider: a token of one page is none of the other publisher's.
+#[tokio::test]
+async fn tables_of_one_issuer_are_told_apart_by_their_audience() {
+    let key = Key::new("k1", Algorithm::ES256);
+    let issuer = Issuer::start(&[&key]).await;
+    let table =
+        |id: &str| Settings { id: id.into(), audience: vec![format!("client-of-{id}")], ..settings(&issuer) };
+    let bench = bench_of(vec![table("acme"), table("other")], Clock::System);
+    let token = key.sign(&but(claims("a@example.com"), "aud", json!("client-of-other")));
+    for (trusted, expected) in [
+        (vec!["other"], Ok("other")),
+        (vec!["acme", "other"], Ok("other")),
+        (vec!["other", "acme"], Ok("other")),
+        (vec!["acme"], Err(Refusal::Audience)),
+        (vec![], Err(Refusal::Issuer)),
+    ] {
+        let ids: Vec<Arc<str>> = trusted.iter().map(|id| Arc::from(*id)).collect();
+        let verified = bench.providers.verify(&token, &ids).await.map(|verified| verified.provider);
+        assert_eq!(verified.as_deref().map_err(|refusal| *refusal), expected, "{trusted:?}");
+    }
 }
