@@ -6,21 +6,37 @@
 use std::sync::Arc;
 
 use super::refresher::DAY_MS;
-use super::session::Stands;
+use super::session::{Stands, nobody};
 use super::{Denial, Identities, Inner, LoginError, Notice, Publisher, Resolution};
 use crate::privacy::{Consent, Regime, Rules, Said, judge_login, judge_stored};
-use crate::store::{Record, RecordKey, State};
+use crate::store::{Draft, Record, RecordKey, State};
 use crate::time::UnixMillis;
-use crate::uid2::Scope;
+use crate::uid2::{DiiHash, Scope};
 
 /// What sticks has no end but a login; this is ten years.
-const STICKS_MS: i64 = 3_650 * DAY_MS;
+pub(super) const STICKS_MS: i64 = 3_650 * DAY_MS;
 
 impl Identities {
     /// A login that privacy forbids: ends what earlier logins made. COPPA and GPC are kept until the user logs in again.
     pub async fn refuse(&self, publisher: &Publisher, key: RecordKey, said: &Said) -> Result<(), LoginError> {
         let (inner, publisher, said) = (Arc::clone(&self.0), publisher.clone(), said.clone());
         self.on_control(async move { inner.refuse(&publisher, key, said).await }).await
+    }
+
+    /// The same of a login with this identifier: what is kept is found by whoever knows that alone, too.
+    pub async fn refuse_with(
+        &self,
+        publisher: &Publisher,
+        (key, dii): (RecordKey, &DiiHash),
+        said: &Said,
+    ) -> Result<(), LoginError> {
+        let (inner, publisher, said) = (Arc::clone(&self.0), publisher.clone(), said.clone());
+        let dii = self.dii_key(&publisher, dii);
+        self.on_control(async move {
+            inner.refuse(&publisher, key, said.clone()).await?;
+            inner.refuse_identifier(&publisher, (dii, key), &said).await
+        })
+        .await
     }
 }
 
@@ -33,6 +49,21 @@ impl Inner {
         }
         self.known.insert(&key);
         self.bury(publisher, key, Some(said)).await
+    }
+
+    /// Keeps under an identifier what sticks.
+    async fn refuse_identifier(
+        &self,
+        publisher: &Publisher,
+        (dii, user): (RecordKey, RecordKey),
+        said: &Said,
+    ) -> Result<(), LoginError> {
+        if said.sticking(publisher.regime()).is_none() {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        let (said, keep_until) = lasting(publisher.scope(), said, now, now);
+        self.bury_identifier(dii, user, Draft { said, keep_until, ..nobody(publisher, now) }).await
     }
 
     /// Why an identity made elsewhere may not be taken: nobody asserts notice with it, or the last login said something that

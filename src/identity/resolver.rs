@@ -258,6 +258,12 @@ impl Inner {
             State::OptedOut => self.denied(key, record, Denial::OptedOut),
             State::LoggedOut => self.denied(key, record, why_left(record)),
             State::Active(_) => self.keep(key, record, How::Fresh),
+            State::Alias(user) if self.store.opted_out(user, self.clock.now()) => {
+                // For a while: the publisher may take it back.
+                let until = self.clock.now().plus(jittered(NEGATIVE_MS));
+                let what = What::Denied { why: Denial::OptedOut, until };
+                self.insert(key, Entry { generation: record.generation, what }, How::Fresh)
+            }
             State::Alias(_) => self.nothing(key, record.generation, Absence::UnknownUser),
         }
     }

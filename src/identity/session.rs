@@ -309,8 +309,9 @@ impl Inner {
         }
     }
 
-    /// Ends what stands under the identifier of a user who left, unless another user has it now.
-    async fn bury_identifier(
+    /// Ends what stands under the identifier of a user who left, unless another user has it now. The tombstone is left where
+    /// there is nothing, too: an identity of the identifier alone may be on its way.
+    pub(super) async fn bury_identifier(
         &self,
         dii: RecordKey,
         user: RecordKey,
@@ -318,12 +319,13 @@ impl Inner {
     ) -> Result<(), LoginError> {
         loop {
             let before = match self.stands(dii).await? {
-                Stands::Nothing => return Ok(()),
+                Stands::Nothing => Expect::Generation(0),
                 Stands::Unreadable => Expect::Any,
-                Stands::Record(Record { state, generation, .. }) => match state {
+                Stands::Record(Record { state, generation, keep_until, .. }) => match state {
                     State::Alias(other) if other != user => return Ok(()),
-                    State::OptedOut | State::LoggedOut => return Ok(()),
-                    State::Alias(_) | State::Active(_) => Expect::Generation(generation),
+                    State::OptedOut => return Ok(()),
+                    State::LoggedOut if keep_until >= tombstone.keep_until => return Ok(()),
+                    State::Alias(_) | State::Active(_) | State::LoggedOut => Expect::Generation(generation),
                 },
             };
             if let Some(record) = self.put(dii, before, tombstone.clone()).await? {
@@ -348,7 +350,7 @@ impl Inner {
 }
 
 /// A user of whom nothing is known.
-fn nobody(publisher: &Publisher, now: UnixMillis) -> Draft {
+pub(super) fn nobody(publisher: &Publisher, now: UnixMillis) -> Draft {
     Draft {
         publisher: publisher.id.to_string(),
         scope: publisher.scope(),

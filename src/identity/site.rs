@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
+use super::consent::STICKS_MS;
 use super::{Identities, Inner, LoginError, Publisher};
-use crate::store::RecordKey;
+use crate::store::{Record, RecordKey};
 
 impl Identities {
     /// Opts a user out at this publisher, durable when this returns, and forgets their tokens. Idempotent.
@@ -32,7 +33,15 @@ impl Inner {
         self.known.insert(&key);
         kept?;
         self.measure_last_use(held.as_deref(), now);
-        self.bury(publisher, key, None).await
+        let before = self.store.read(key).await.ok().flatten();
+        self.bury(publisher, key, None).await?;
+        // Whoever only knows the address has to find the user, for as long as that says no.
+        if let Some(record) = before
+            && let Some(dii) = record.dii
+        {
+            self.alias(dii, key, &Record { keep_until: now.plus(STICKS_MS), ..record }).await;
+        }
+        Ok(())
     }
 
     async fn site_opt_in(&self, key: RecordKey) -> Result<(), LoginError> {

@@ -59,6 +59,9 @@ impl Inner {
         let generation = record.generation;
         let found = match record.state {
             State::OptedOut | State::LoggedOut => return self.take_in(key, &record),
+            State::Alias(user) if self.store.opted_out(&user, self.clock.now()) => {
+                return self.take_in(key, &record);
+            }
             State::Alias(user) if self.has_given_up(user, key).await => {
                 Resolution::Absent(Absence::UnknownUser)
             }

@@ -3,6 +3,7 @@
 
 mod ahead;
 mod browser;
+mod claimed;
 mod consent;
 mod edges;
 mod faults;

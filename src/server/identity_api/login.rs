@@ -92,16 +92,16 @@ pub(super) async fn with(room: &Room, caller: &Caller<'_>, body: Body) -> Result
     }
     let granted = match consent(room, (publisher, tenant.scope()), &told, judge_login) {
         Ok(granted) => granted,
-        Err(reason) => return said::refused(room, publisher, &who, (&told, reason)).await,
+        Err(reason) => return said::refused(room, publisher, (&who, &dii), (&told, reason)).await,
     };
     if said::lacks_notice(tenant, &told) {
-        return said::refused(room, publisher, &who, (&told, "notice")).await;
+        return said::refused(room, publisher, (&who, &dii), (&told, "notice")).await;
     }
     let left = said::left(room, publisher, &who, tenant.scope()).await?;
     let login = Login { key: who.key(identities, tenant), dii, said: told.clone(), origin, provider };
     match identities.login(tenant, login, granted).await? {
         LoginAnswer::Active(identity) => {
-            said::beside(room, publisher, &who, (&told, tenant.scope(), left)).await?;
+            said::beside(room, publisher, (&who, &dii), (&told, tenant.scope(), left)).await?;
             Ok(Answer::LoggedIn {
                 scope: tenant.scope(),
                 identity: Box::new(identity),
@@ -111,7 +111,7 @@ pub(super) async fn with(room: &Room, caller: &Caller<'_>, body: Body) -> Result
         LoginAnswer::OptedOut => Ok(Answer::OptedOut),
         LoginAnswer::OptedOutAtSite => Err(Fault::OptedOutAtSite),
         LoginAnswer::InsufficientConsent => {
-            said::refused(room, publisher, &who, (&told, "tcf_purpose")).await
+            said::refused(room, publisher, (&who, &dii), (&told, "tcf_purpose")).await
         }
         LoginAnswer::Denied(denial) => Ok(Answer::Denied(said::told(denial))),
     }

@@ -7,7 +7,7 @@ use crate::gateway::{Publisher, denial_label, regime};
 use crate::identity::{self, Denial, Notice};
 use crate::privacy::Said;
 use crate::server::connection::Room;
-use crate::uid2::Scope;
+use crate::uid2::{DiiHash, Scope};
 
 /// Most sections that a `gpp_sid` may name: a record keeps no more.
 pub(super) const MAX_SECTIONS: usize = 255;
@@ -21,12 +21,12 @@ pub(super) fn lacks_notice(tenant: &identity::Publisher, said: &Said) -> bool {
 pub(super) async fn refused(
     room: &Room,
     publisher: &Publisher,
-    who: &Who,
+    (who, dii): (&Who, &DiiHash),
     (said, reason): (&Said, &'static str),
 ) -> Result<Answer, Fault> {
     let identities = &room.gateway().shared().identities;
     for tenant in publisher.settings.tenants() {
-        identities.refuse(tenant, who.key(identities, tenant), said).await?;
+        identities.refuse_with(tenant, (who.key(identities, tenant), dii), said).await?;
     }
     Ok(Answer::Denied(reason))
 }
@@ -50,13 +50,15 @@ pub(super) async fn left(
 pub(super) async fn beside(
     room: &Room,
     publisher: &Publisher,
-    who: &Who,
+    (who, dii): (&Who, &DiiHash),
     (said, scope, left): (&Said, Scope, Option<u64>),
 ) -> Result<(), Fault> {
     let identities = &room.gateway().shared().identities;
     for other in publisher.settings.others(scope) {
         match (said.sticking(regime(other.scope())), left) {
-            (Some(_), _) => identities.refuse(other, who.key(identities, other), said).await?,
+            (Some(_), _) => {
+                identities.refuse_with(other, (who.key(identities, other), dii), said).await?;
+            }
             (None, Some(tombstone)) => identities.readmit(who.key(identities, other), tombstone).await?,
             (None, None) => {}
         }
