@@ -244,14 +244,6 @@ impl Entry {
         matches!(self.what, What::Denied { until, .. } if until > now)
     }
 
-    /// Says at `now` that there is nothing, and why.
-    pub(super) fn absence(&self, now: UnixMillis) -> Option<Absence> {
-        match self.what {
-            What::Nothing { why, until } if until > now => Some(why),
-            _ => None,
-        }
-    }
-
     fn weight(&self) -> u32 {
         let payload = match &self.what {
             What::Token(token) => token.payload(),

@@ -93,6 +93,9 @@ async fn an_id_token_in_an_ad_request_yields_its_users_token_without_a_key() {
     let later = bench.key.sign(&but(claims("user1@example.com"), "jti", json!("another session")));
     assert_eq!(bench.sent(&[("x-uid2-id-token", &later)], AD_REQUEST).await, Some(first), "the same user");
     assert_eq!((bench.generated().await, bench.issuer.asked()), (1, 1));
+    let verified =
+        bench.stack.metric("uid2gw_id_tokens_total{provider=\"sign-in\",result=\"verified\"}").await;
+    assert!((verified - 2.0).abs() < f64::EPSILON, "each token once, not {verified}");
     let reason = "uid2gw_identity_reason_total{reason=\"generated\",result=\"injected\",scope=\"uid2\"}";
     assert!((bench.stack.metric(reason).await - 1.0).abs() < f64::EPSILON);
     assert!(

@@ -34,7 +34,7 @@ impl Inner {
             Err(refusal) => return self.refused(key, refusal),
         };
         let dii = self.store.keys().dii(&publisher.tenant(), verified.dii.digest(), verified.dii.kind());
-        self.pointers.set(key, dii, self.clock.now());
+        self.pointers.vouch(key, (dii, &verified), self.clock.now());
         let provider = Some(verified.provider);
         let maker = Maker { key: dii, hash: verified.dii, tcf, origin: Origin::IdToken, provider };
         self.made(publisher, maker, consent).await

@@ -26,6 +26,7 @@ use super::resolver::Hot;
 use super::{Absence, Denial, Identities, Inner, Origin, Publisher, Resolution};
 use crate::privacy::Consent;
 use crate::secret::Secret;
+use crate::sso::Verified;
 use crate::store::RecordKey;
 use crate::time::UnixMillis;
 use crate::uid2::{DiiHash, Scope};
@@ -52,30 +53,56 @@ pub struct Claimed {
 }
 
 /// Where a key leads.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Pointer {
     to: RecordKey,
     until: UnixMillis,
+    /// Of an ID token: the identifier that it vouches for, and its provider.
+    vouched: Option<(DiiHash, Arc<str>)>,
 }
 
-/// Where keys lead, as far as is remembered.
-pub(super) struct Pointers(Cache<RecordKey, Pointer>);
+/// Where keys lead, as far as is remembered, and of ID tokens also that they lead nowhere: anybody can send those, and they
+/// must not take the room of users in the hot cache.
+pub(super) struct Pointers {
+    known: Cache<RecordKey, Pointer>,
+    refused: Cache<RecordKey, (Absence, UnixMillis)>,
+}
 
 impl Pointers {
     pub(super) fn new() -> Self {
-        Self(Cache::new(POINTERS))
+        Self { known: Cache::new(POINTERS), refused: Cache::new(POINTERS) }
     }
 
     fn find(&self, key: &RecordKey, now: UnixMillis) -> Option<RecordKey> {
-        self.0.get(key).filter(|pointer| pointer.until > now).map(|pointer| pointer.to)
+        self.pointer(key, now).map(|pointer| pointer.to)
+    }
+
+    fn pointer(&self, key: &RecordKey, now: UnixMillis) -> Option<Pointer> {
+        self.known.get(key).filter(|pointer| pointer.until > now)
     }
 
     fn set(&self, key: RecordKey, to: RecordKey, now: UnixMillis) {
-        self.0.insert(key, Pointer { to, until: now.plus(POINTER_MS) });
+        self.known.insert(key, Pointer { to, until: now.plus(POINTER_MS), vouched: None });
+    }
+
+    /// An ID token was verified.
+    fn vouch(&self, key: RecordKey, (to, verified): (RecordKey, &Verified), now: UnixMillis) {
+        let vouched = Some((verified.dii, Arc::clone(&verified.provider)));
+        self.known.insert(key, Pointer { to, until: now.plus(POINTER_MS), vouched });
+    }
+
+    /// An ID token is not believed, for so long.
+    fn refuse(&self, key: RecordKey, why: Absence, until: UnixMillis) {
+        self.refused.insert(key, (why, until));
+    }
+
+    /// Why an ID token is not believed.
+    fn refusal(&self, key: &RecordKey, now: UnixMillis) -> Option<Absence> {
+        self.refused.get(key).filter(|(_, until)| *until > now).map(|(why, _)| why)
     }
 
     pub(super) fn forget(&self, key: &RecordKey) {
-        self.0.invalidate(key);
+        self.known.invalidate(key);
     }
 }
 
@@ -132,13 +159,18 @@ impl Identities {
         {
             return noticed(publisher, told);
         }
-        if let Sight::Entry(entry) = self.0.entry(key)
-            && let Some(absence) = entry.absence(now)
-        {
+        if let Some(absence) = self.0.pointers.refusal(key, now) {
             return Resolution::Absent(absence);
         }
         let (inner, tenant) = (Arc::clone(&self.0), publisher.clone());
         let (key, token, tcf) = (*key, Arc::clone(token), tcf(publisher, claimed));
+        let vouched = self.0.pointers.pointer(&key, now);
+        if let Some(Pointer { to, vouched: Some((hash, provider)), .. }) = vouched {
+            // Whether its user left was asked before, and for that it was verified.
+            let maker = Maker { key: to, hash, tcf, origin: Origin::IdToken, provider: Some(provider) };
+            let work = async move { inner.made(&tenant, maker, consent).await };
+            return noticed(publisher, self.0.fly_for(to, patience(), work).await);
+        }
         let work = async move { inner.of_token(&tenant, (key, &token), tcf, consent).await };
         noticed(publisher, self.0.fly_for(key, patience(), work).await)
     }
@@ -150,10 +182,6 @@ fn tcf(publisher: &Publisher, claimed: &Claimed) -> Option<String> {
 }
 
 impl Inner {
-    fn entry(&self, key: &RecordKey) -> Sight {
-        self.cache.find(key).map_or(Sight::Forgotten, Sight::Entry)
-    }
-
     /// What memory says of an identifier, through the user whom it leads to; `None`: somebody must look.
     fn remembered(
         self: &Arc<Self>,

@@ -3,13 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::marked::{Marked, Sight};
+use super::super::marked::Marked;
+use super::super::resolver::jittered;
 use super::super::{Absence, Denial, Identities, Inner, LoginError, Publisher, Resolution};
 use super::Claimed;
 use crate::secret::Secret;
 use crate::sso::{Refusal, Verified};
 use crate::store::{Record, RecordKey, State, StoreError};
 use crate::time::UnixMillis;
+
+/// So long it is remembered that a token is not believed, milliseconds, before jitter: a new key of its provider counts soon.
+const REFUSED_MS: i64 = 10_000;
 
 impl Identities {
     /// Whether the user of an ID token left: asked before anything is ranked, whichever hint would win. Waits no longer than
@@ -26,7 +30,7 @@ impl Identities {
         if let Some(marked) = known {
             return marked;
         }
-        if matches!(self.0.entry(key), Sight::Entry(entry) if entry.absence(now).is_some()) {
+        if self.0.pointers.refusal(key, now).is_some() {
             return Marked::Clear;
         }
         let (inner, publisher, token) = (Arc::clone(&self.0), publisher.clone(), Arc::clone(token));
@@ -89,7 +93,7 @@ impl Inner {
             Err(refusal) => return self.refused(key, refusal),
         };
         let dii = self.store.keys().dii(&publisher.tenant(), verified.dii.digest(), verified.dii.kind());
-        self.pointers.set(key, dii, self.clock.now());
+        self.pointers.vouch(key, (dii, &verified), self.clock.now());
         if self.store.opted_out(&dii, self.clock.now()) {
             return Resolution::Denied(Denial::OptedOut);
         }
@@ -107,6 +111,8 @@ impl Inner {
     /// Remembers for a short while that a token is not believed.
     pub(super) fn refused(&self, key: RecordKey, refusal: Refusal) -> Resolution {
         let unavailable = refusal == Refusal::Unavailable;
-        self.nothing(key, 0, if unavailable { Absence::Operator } else { Absence::DiiInvalid })
+        let why = if unavailable { Absence::Operator } else { Absence::DiiInvalid };
+        self.pointers.refuse(key, why, self.clock.now().plus(jittered(REFUSED_MS)));
+        Resolution::Absent(why)
     }
 }

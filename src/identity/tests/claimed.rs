@@ -90,3 +90,17 @@ async fn an_identity_on_its_way_to_an_address_loses_against_its_users_logout() {
     rest().await;
     assert_eq!((bench.by_address().await, bench.calls().len()), ("LoggedOut".into(), 2));
 }
+
+/// Anybody can send ID tokens, and no two are alike: what is remembered of them must not take the room of users.
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_not_believed_takes_no_room_in_the_hot_cache() {
+    let bench = patient(&[HOURLY]);
+    let key = bench.identities.id_token_key(&bench.publisher, b"a.b.c");
+    let id_token = Some((key, Arc::new(Secret::new(String::from("a.b.c")))));
+    let claimed = Claimed { id_token, ..Claimed::default() };
+    let wait = || Duration::MAX;
+    let marker = bench.identities.token_marker(&bench.publisher, &claimed, wait).await;
+    let told = bench.identities.of_id_token(&bench.publisher, &claimed, consent(), wait).await;
+    assert_eq!((marker, shown(&told).as_str()), (Marked::Clear, "DiiInvalid"));
+    assert!(bench.identities.0.cache.find(&key).is_none());
+}
