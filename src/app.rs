@@ -91,6 +91,7 @@ impl App {
             metrics: gateway::Metrics::register(&registry, &labels)?,
             limits: config.limits,
             vendors,
+            insecure_identity: config.server.insecure_identity,
             require_key: config.require_key,
             tap: Arc::default(),
             debug: config.debug,

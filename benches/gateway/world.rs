@@ -157,6 +157,7 @@ fn build(config: Config, users: usize, runtime: &Runtime) -> Gateway {
         metrics: Metrics::register(&registry, &labels).expect("a fresh registry"),
         limits: config.limits,
         vendors,
+        insecure_identity: config.server.insecure_identity,
         require_key: config.require_key,
         debug: config.debug,
         tap: Arc::default(),

@@ -96,6 +96,7 @@ impl World {
             metrics: gateway::Metrics::register(&registry, &labels)?,
             limits: self.limits,
             vendors: Arc::clone(&self.vendors),
+            insecure_identity: self.server.insecure_identity,
             require_key: self.require_key,
             tap: Arc::default(),
             debug: DebugAllow::default(),
@@ -169,5 +170,75 @@ impl Transport for Nobody {
     ) -> BoxFuture<'_, Result<Response<Bytes>, TransportError>> {
         let refused = TransportError::Connect("explain uses no network".into());
         async { Err(refused) }.boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::net::IpAddr;
+    use std::path::Path;
+
+    use http::{HeaderMap, HeaderName, HeaderValue};
+
+    use super::*;
+    use crate::config;
+    use crate::gateway::{Caller, Inbound, OutcomeLabel, Peer};
+
+    const CONFIG: &str = r#"
+        [operator]
+        urls = ["http://127.0.0.1:1"]
+        [store]
+        kind = "memory"
+        encryption_key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+        [[ssp]]
+        id = "alpha"
+        url = "http://127.0.0.1:1/bid"
+        [[publisher]]
+        id = "acme"
+        default = true
+        operator_key = "UID2-C-L-124-H8VwqX.l2G4TCuUWYAqdqkeG/UqtFoPEoXirKn4kHWxc="
+        operator_secret = "NcMgi6Y8C80SlxvV7pYlfcvEIo+2b0508tYQ3pKK8HM="
+        ssps = ["alpha"]
+    "#;
+
+    const STRANGER: Peer =
+        Peer { ip: IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 9)), trusted: false, tls: false };
+
+    /// What becomes of a request with this header and `user`, from this peer.
+    async fn told(insecure: bool, (header, user): (&'static str, &str), peer: Peer) -> Option<OutcomeLabel> {
+        let text = format!("[server]\ninsecure_identity = {insecure}\n{CONFIG}");
+        let (config, _) = config::from_str(&text, Path::new("test.toml"), &BTreeMap::new()).unwrap();
+        let gateway = World::new(config, Handle::current()).unwrap().gateway().unwrap();
+        let mut headers = HeaderMap::new();
+        if !header.is_empty() {
+            headers.insert(HeaderName::from_static(header), HeaderValue::from_static("x"));
+        }
+        let caller = Caller::of(gateway.shared(), &headers).unwrap();
+        let body = format!(r#"{{"id":"r","imp":[{{"id":"1"}}],"user":{user}}}"#).into();
+        let inbound = Inbound { headers, caller, body, started: Clock::monotonic(), peer };
+        gateway.explain(inbound).await.err().map(|reject| reject.label())
+    }
+
+    #[tokio::test]
+    async fn whoever_is_named_by_an_identifier_is_named_over_tls() {
+        let naming = [
+            ("x-uid2-email-hash", "{}"),
+            ("x-uid2-phone-hash", "{}"),
+            ("x-uid2-id-token", "{}"),
+            ("", r#"{"ext":{"uid2":{"email":"user@example.com"}}}"#),
+            ("", r#"{"ext":{"uid2":{"phone":"none"}}}"#),
+        ];
+        for request in naming {
+            assert_eq!(told(false, request, STRANGER).await, Some(OutcomeLabel::Forbidden), "{request:?}");
+            assert_eq!(told(true, request, STRANGER).await, None, "{request:?}: allowed");
+            let near = [Peer { tls: true, ..STRANGER }, Peer { trusted: true, ..STRANGER }];
+            for peer in near.into_iter().chain([Peer { ip: IpAddr::from([127, 0, 0, 1]), ..STRANGER }]) {
+                assert_eq!(told(false, request, peer).await, None, "{request:?} {peer:?}");
+            }
+        }
+        for request in [("", "{}"), ("x-publisher-user-id", r#"{"id":"u1"}"#)] {
+            assert_eq!(told(false, request, STRANGER).await, None, "{request:?}");
+        }
     }
 }

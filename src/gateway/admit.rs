@@ -69,6 +69,13 @@ pub struct Peer {
     pub tls: bool,
 }
 
+impl Peer {
+    /// Nobody between us reads along: TLS, or plain HTTP from loopback, from a trusted proxy, or where it was allowed.
+    pub fn is_private(self, insecure: bool) -> bool {
+        insecure || self.tls || self.trusted || self.ip.is_loopback()
+    }
+}
+
 /// A request that will be forwarded.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, each asked for by another stage")]
@@ -142,6 +149,9 @@ pub(super) fn admit(shared: &Shared, legs: &[Leg], inbound: Inbound) -> Result<A
     // First who is named, in the request as it came: whom the guard cuts may have left all the same. Then the guard. Last
     // who of them may yield an identity: nobody whom it cut.
     let named = Named::by(shared, (&publisher.settings, scope), (&request, &inbound));
+    if !peer.is_private(shared.insecure_identity) && named.by_identifier(&inbound) {
+        return Err(Reject { publisher: Some(publisher.index), kind: RejectKind::TlsRequired });
+    }
     let request = dii::guarded(shared, &publisher, request, &named.dii)
         .map_err(|kind| Reject { publisher: Some(publisher.index), kind })?;
     let authenticated = by_key || peer.trusted;
@@ -200,4 +210,21 @@ fn judged(
     };
     let unconsented = publisher.settings.ssps.iter().filter_map(unconsented).collect();
     Judged { verdict: own.0, other: other.map(|(verdict, _)| verdict), unconsented }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_http_is_private_from_near_or_trusted_peers_alone() {
+        let peer = |ip: &str, trusted, tls| Peer { ip: ip.parse().unwrap(), trusted, tls };
+        assert!(!peer("203.0.113.9", false, false).is_private(false));
+        assert!(peer("203.0.113.9", false, true).is_private(false), "TLS");
+        assert!(peer("203.0.113.9", true, false).is_private(false), "a trusted proxy");
+        for near in ["127.0.0.1", "::1"] {
+            assert!(peer(near, false, false).is_private(false), "{near}");
+        }
+        assert!(peer("203.0.113.9", false, false).is_private(true), "allowed");
+    }
 }

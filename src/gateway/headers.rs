@@ -40,6 +40,11 @@ pub(super) fn publisher_user_ids(headers: &HeaderMap) -> impl Iterator<Item = &[
     headers.get_all(PUBLISHER_USER_ID).iter().map(HeaderValue::as_bytes).filter(|id| !id.is_empty())
 }
 
+/// Whether any ID token came with a request.
+pub(super) fn has_id_token(headers: &HeaderMap) -> bool {
+    headers.contains_key(ID_TOKEN)
+}
+
 /// The ID token that came with a request. Of several none: nobody could say whose it is.
 pub(super) fn id_token(headers: &HeaderMap) -> Option<&str> {
     let mut tokens = headers.get_all(ID_TOKEN).iter();

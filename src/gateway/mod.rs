@@ -78,6 +78,8 @@ pub struct Shared {
     pub limits: openrtb::Limits,
     /// What vendors declare.
     pub vendors: Arc<Vendors>,
+    /// `server.insecure_identity`: strangers may name users by e-mail address, phone number or ID token over plain HTTP.
+    pub insecure_identity: bool,
     /// A request without a known key is refused, even when `match` would find its publisher.
     pub require_key: bool,
     /// Whose pages may call from a browser.

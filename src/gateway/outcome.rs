@@ -85,6 +85,9 @@ pub enum RejectKind {
     /// No credential and no `match` rule fits.
     #[error("no publisher is configured for this request")]
     NoPublisher,
+    /// An e-mail address, a phone number, a hash of one or an ID token over plain HTTP from a stranger.
+    #[error("e-mail addresses, phone numbers and ID tokens need TLS, a trusted proxy or loopback")]
+    TlsRequired,
     /// The media type is neither JSON nor text.
     #[error("content type must be application/json")]
     MediaType,
@@ -131,6 +134,7 @@ impl Reject {
                 OutcomeLabel::BadRequest
             }
             RejectKind::UnknownKey | RejectKind::KeyRequired => OutcomeLabel::Unauthorized,
+            RejectKind::TlsRequired => OutcomeLabel::Forbidden,
             RejectKind::NoPublisher => OutcomeLabel::NotFound,
             RejectKind::MediaType | RejectKind::ContentCoding => OutcomeLabel::Unsupported,
             RejectKind::TooLarge { .. } => OutcomeLabel::TooLarge,

@@ -53,6 +53,11 @@ impl Named {
         Self { users, dii, elsewhere, invalid }
     }
 
+    /// Whether somebody is named by an e-mail address, a phone number, a hash of one or an ID token, valid or not.
+    pub(super) fn by_identifier(&self, inbound: &HeaderMap) -> bool {
+        self.invalid || !self.dii.is_empty() || headers::has_id_token(inbound)
+    }
+
     /// Only an authenticated caller's word yields an identity (or anybody's, where the publisher says so), and of it the first user id that the DII guard left; but
     /// markers count for whoever is named, wherever, by whom: that only tightens.
     pub(super) fn subject(

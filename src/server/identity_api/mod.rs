@@ -70,7 +70,7 @@ pub(super) async fn call(room: &Room, request: Request<Incoming>, peer: Peer) ->
 }
 
 async fn attempt(room: &Room, request: Request<Incoming>, peer: Peer) -> Result<Answer, Fault> {
-    if !is_private(peer, room.seat().plane.settings.insecure_identity) {
+    if !peer.is_private(room.seat().plane.settings.insecure_identity) {
         return Err(Fault::TlsRequired);
     }
     let directory = &room.gateway().shared().directory;
@@ -111,11 +111,6 @@ async fn attempt(room: &Room, request: Request<Incoming>, peer: Peer) -> Result<
     }
 }
 
-/// Identity calls carry DII: TLS, or plain HTTP from loopback, from a trusted proxy, or where it was allowed.
-fn is_private(peer: Peer, insecure: bool) -> bool {
-    insecure || peer.tls || peer.trusted || peer.ip.is_loopback()
-}
-
 /// May this publisher ask for this user, as far as what was said at login tells?
 fn consent(
     room: &Room,
@@ -130,21 +125,3 @@ fn consent(
 }
 
 type Judge = fn(&Signals<'_>, Rules<'_>, Regime) -> Result<Consent, privacy::Reason>;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn plain_http_is_private_from_near_or_trusted_peers_alone() {
-        let peer = |ip: &str, trusted, tls| Peer { ip: ip.parse().unwrap(), trusted, tls };
-        assert!(!is_private(peer("203.0.113.9", false, false), false));
-        assert!(is_private(peer("203.0.113.9", false, true), false), "TLS");
-        assert!(is_private(peer("203.0.113.9", true, false), false), "a trusted proxy");
-        assert!(
-            is_private(peer("127.0.0.1", false, false), false)
-                && is_private(peer("::1", false, false), false)
-        );
-        assert!(is_private(peer("203.0.113.9", false, false), true), "allowed");
-    }
-}

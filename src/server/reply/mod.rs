@@ -80,6 +80,7 @@ fn rejected(kind: &RejectKind) -> Reply {
             StatusCode::BAD_REQUEST
         }
         RejectKind::UnknownKey | RejectKind::KeyRequired => StatusCode::UNAUTHORIZED,
+        RejectKind::TlsRequired => StatusCode::FORBIDDEN,
         RejectKind::NoPublisher => StatusCode::NOT_FOUND,
         RejectKind::MediaType | RejectKind::ContentCoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         RejectKind::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -95,6 +96,9 @@ fn rejected(kind: &RejectKind) -> Reply {
     if let Some((member, offset)) = place {
         extra.insert("member".into(), member.into());
         extra.insert("offset".into(), offset.into());
+    }
+    if let RejectKind::TlsRequired = kind {
+        extra.insert("code".into(), "tls_required".into());
     }
     let mut reply = problem(status, &kind.to_string(), extra);
     match status {
