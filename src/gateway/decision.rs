@@ -56,8 +56,10 @@ async fn judged(shared: &Shared, admitted: &Admitted) -> Decision {
     if let Some(denial) = seen.denial() {
         return denied(shared, admitted, denial);
     }
-    let deadline = Deadline::within(shared.identities.wait());
-    if let Some(claimed) = &admitted.subject.claimed {
+    // One wait for all that such a request has looked up.
+    let claim = admitted.subject.claimed.as_deref();
+    let claim = claim.map(|claimed| (claimed, Deadline::within(shared.identities.wait())));
+    if let Some((claimed, deadline)) = claim {
         let patience = || admitted.budget.patience().min(deadline.remaining());
         match shared.identities.token_marker(admitted.tenant(), claimed, patience).await {
             Marked::Clear => {}
@@ -69,7 +71,7 @@ async fn judged(shared: &Shared, admitted: &Admitted) -> Decision {
         Verdict::Strip(what, reason) => Decision::stripped(strip_of(what), reason_of(reason)),
         Verdict::Pass(_) if admitted.theirs || admitted.other_stays() => theirs(shared, admitted).await,
         Verdict::Pass(reason) => unadded(shared, admitted, reason_of(reason)).await,
-        Verdict::Inject(consent) => identify(shared, admitted, (consent, seen), deadline).await,
+        Verdict::Inject(consent) => identify(shared, admitted, (consent, seen), claim).await,
     }
 }
 
@@ -77,7 +79,7 @@ async fn identify(
     shared: &Shared,
     admitted: &Admitted,
     (consent, seen): (Consent, Seen),
-    deadline: Deadline,
+    claim: Option<(&Claimed, Deadline)>,
 ) -> Decision {
     if admitted.other_stays() || (admitted.theirs && hints::ours(admitted).next().is_none()) {
         return theirs(shared, admitted).await;
@@ -93,8 +95,8 @@ async fn identify(
             unadded(shared, admitted, reason).await
         };
     }
-    if let Some(claimed) = &admitted.subject.claimed {
-        return ranked(shared, admitted, (consent, claimed), deadline).await;
+    if let Some(claim) = claim {
+        return ranked(shared, admitted, consent, claim).await;
     }
     let cookie = hints::cookie(shared, admitted, consent);
     if hints::asks_user(admitted, cookie.as_ref()) {
@@ -107,8 +109,8 @@ async fn identify(
 async fn ranked(
     shared: &Shared,
     admitted: &Admitted,
-    (consent, claimed): (Consent, &Claimed),
-    deadline: Deadline,
+    consent: Consent,
+    (claimed, deadline): (&Claimed, Deadline),
 ) -> Decision {
     let (identities, tenant) = (&shared.identities, admitted.tenant());
     let patience = || admitted.budget.patience().min(deadline.remaining());

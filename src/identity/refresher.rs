@@ -97,12 +97,12 @@ impl Inner {
         let keep_until = renewed.times.refresh_expires;
         let draft = Draft { state: State::Active(renewed), keep_until, ..record.into() };
         match self.store.write(key, Expect::Generation(generation), draft.clone()).await {
-            Ok(Written::Stored { generation }) => Refreshed::Renewed(record_of(draft, generation, now)),
+            Ok(Written::Stored { generation }) => Refreshed::Renewed(draft.into_record(generation, now)),
             Ok(Written::Lost { .. }) => Refreshed::Overtaken,
             Err(fault) => {
                 // This process sends the new token all the same. The old refresh token lives on in the store.
                 tracing::warn!(error = %fault, "a refreshed identity could not be stored");
-                Refreshed::Renewed(record_of(draft, generation, now))
+                Refreshed::Renewed(draft.into_record(generation, now))
             }
         }
     }
@@ -117,11 +117,11 @@ impl Inner {
         let generation = record.generation;
         let draft = Draft { keep_until: last_use.max(now), ..record.into() };
         match self.store.write(key, Expect::Generation(generation), draft.clone()).await {
-            Ok(Written::Stored { generation }) => Refreshed::Rejected(record_of(draft, generation, now)),
+            Ok(Written::Stored { generation }) => Refreshed::Rejected(draft.into_record(generation, now)),
             Ok(Written::Lost { .. }) => Refreshed::Overtaken,
             Err(fault) => {
                 tracing::warn!(error = %fault, "a rejected refresh could not be noted");
-                Refreshed::Rejected(record_of(draft, generation, now))
+                Refreshed::Rejected(draft.into_record(generation, now))
             }
         }
     }
@@ -208,25 +208,5 @@ impl Inner {
         self.metrics.refresh_lag.observe(seconds(now.since(old.times.refresh_from)));
         self.metrics.token_age.observe(seconds(now.since(written)));
         self.metrics.token_ttl_left.observe(seconds(old.times.identity_expires.since(now)));
-    }
-}
-
-/// The record that a stored draft has become.
-pub(super) fn record_of(draft: Draft, generation: u64, written: UnixMillis) -> Record {
-    let Draft { publisher, scope, environment, dii, origin, provider, said, created, keep_until, state } =
-        draft;
-    Record {
-        generation,
-        publisher,
-        scope,
-        environment,
-        dii,
-        origin,
-        provider,
-        said,
-        created,
-        written,
-        keep_until,
-        state,
     }
 }

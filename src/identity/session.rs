@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::cache::{Entry, What};
 use super::consent::{lasting, why_left};
-use super::refresher::{DAY_MS, record_of};
+use super::refresher::DAY_MS;
 use super::{Denial, How, Identities, Inner, Origin, Publisher};
 use crate::operator::{Fault, Minted};
 use crate::privacy::{Consent, Said};
@@ -345,7 +345,7 @@ impl Inner {
         let Written::Stored { generation } = written else { return Ok(None) };
         // And last: a filter that was rebuilt between the two may have missed both.
         self.known.insert(&key);
-        Ok(Some(record_of(draft, generation, now)))
+        Ok(Some(draft.into_record(generation, now)))
     }
 }
 

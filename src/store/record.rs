@@ -94,7 +94,8 @@ pub struct Draft {
 }
 
 impl Draft {
-    pub(super) fn into_record(self, generation: u64, written: UnixMillis) -> Record {
+    /// The record that a stored draft has become.
+    pub fn into_record(self, generation: u64, written: UnixMillis) -> Record {
         let Self { publisher, scope, environment, dii, origin, provider, said, created, keep_until, state } =
             self;
         Record {

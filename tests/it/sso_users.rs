@@ -268,6 +268,31 @@ async fn a_provider_acts_for_publishers_that_authorised_it_and_touches_what_it_m
     bench.stack.stop().await;
 }
 
+/// A publisher logs its own user in with an ID token: that makes the record the publisher's, not the provider's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_provider_may_not_touch_what_a_publisher_made_of_its_token() {
+    let bench = bench().await;
+    let login = json!({"user_id": "u1", "id_token": bench.token("user1@example.com")});
+    assert_eq!(bench.login(&[AUTH], login.clone()).await.json()["status"], "success");
+    let sign_in = ("authorization", "Bearer key-of-sign-in");
+    for method in [Method::GET, Method::DELETE] {
+        assert_eq!(
+            bench.call(method.clone(), "/v1/identity/u1", &[sign_in], &Value::Null).await.status,
+            403,
+            "{method}"
+        );
+    }
+    assert_eq!(bench.login(&[sign_in], login).await.status, 403);
+    let own = json!({"user_id": "u2", "id_token": bench.token("user2@example.com")});
+    assert_eq!(bench.login(&[sign_in], own).await.json()["status"], "success");
+    assert_eq!(
+        bench.call(Method::GET, "/v1/identity/u2", &[sign_in], &Value::Null).await.status,
+        200,
+        "its own"
+    );
+    bench.stack.stop().await;
+}
+
 /// The operator is slow: the request goes on without, and the next one has the token.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_generate_that_takes_too_long_is_there_for_the_next_request() {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::refresher::{DAY_MS, record_of};
+use super::super::refresher::DAY_MS;
 use super::super::{Absence, Denial, How, Inner, Notice, Origin, Publisher, Resolution};
 use crate::identity::metrics::Found;
 use crate::operator::{Fault, Minted};
@@ -29,12 +29,10 @@ impl Inner {
         tcf: Option<String>,
         consent: Consent,
     ) -> Resolution {
-        let verified = match self.providers.verify(token.expose(), &publisher.trusted).await {
-            Ok(verified) => verified,
-            Err(refusal) => return self.refused(key, refusal),
+        let (dii, verified) = match self.vouched(publisher, (key, token)).await {
+            Ok(vouched) => vouched,
+            Err(resolution) => return resolution,
         };
-        let dii = self.store.keys().dii(&publisher.tenant(), verified.dii.digest(), verified.dii.kind());
-        self.pointers.vouch(key, (dii, &verified), self.clock.now());
         let provider = Some(verified.provider);
         let maker = Maker { key: dii, hash: verified.dii, tcf, origin: Origin::IdToken, provider };
         self.made(publisher, maker, consent).await
@@ -149,13 +147,13 @@ impl Inner {
         match self.store.write(key, Expect::Generation(generation), draft.clone()).await {
             Ok(Written::Stored { generation }) => {
                 self.known.insert(&key);
-                self.keep(key, &record_of(draft, generation, now), How::Generated)
+                self.keep(key, &draft.into_record(generation, now), How::Generated)
             }
             Ok(Written::Lost { .. }) => self.read_again(key).await,
             Err(fault) => {
                 // This process sends it all the same; it is made again after a restart.
                 tracing::warn!(error = %fault, "a new identity could not be stored");
-                self.keep(key, &record_of(draft, generation, now), How::Generated)
+                self.keep(key, &draft.into_record(generation, now), How::Generated)
             }
         }
     }

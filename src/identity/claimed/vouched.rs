@@ -88,12 +88,10 @@ impl Inner {
         publisher: &Publisher,
         (key, token): (RecordKey, &Secret<String>),
     ) -> Resolution {
-        let verified = match self.providers.verify(token.expose(), &publisher.trusted).await {
-            Ok(verified) => verified,
-            Err(refusal) => return self.refused(key, refusal),
+        let dii = match self.vouched(publisher, (key, token)).await {
+            Ok((dii, _)) => dii,
+            Err(resolution) => return resolution,
         };
-        let dii = self.store.keys().dii(&publisher.tenant(), verified.dii.digest(), verified.dii.kind());
-        self.pointers.vouch(key, (dii, &verified), self.clock.now());
         if self.store.opted_out(&dii, self.clock.now()) {
             return Resolution::Denied(Denial::OptedOut);
         }
@@ -108,8 +106,26 @@ impl Inner {
         }
     }
 
+    /// Verifies a token, and remembers for a short while what came of it: the key of the identifier that it vouches for, or what
+    /// a request with it comes to.
+    pub(super) async fn vouched(
+        &self,
+        publisher: &Publisher,
+        (key, token): (RecordKey, &Secret<String>),
+    ) -> Result<(RecordKey, Verified), Resolution> {
+        match self.providers.verify(token.expose(), &publisher.trusted).await {
+            Ok(verified) => {
+                let tenant = publisher.tenant();
+                let dii = self.store.keys().dii(&tenant, verified.dii.digest(), verified.dii.kind());
+                self.pointers.vouch(key, (dii, &verified), self.clock.now());
+                Ok((dii, verified))
+            }
+            Err(refusal) => Err(self.refused(key, refusal)),
+        }
+    }
+
     /// Remembers for a short while that a token is not believed.
-    pub(super) fn refused(&self, key: RecordKey, refusal: Refusal) -> Resolution {
+    fn refused(&self, key: RecordKey, refusal: Refusal) -> Resolution {
         let unavailable = refusal == Refusal::Unavailable;
         let why = if unavailable { Absence::Operator } else { Absence::DiiInvalid };
         self.pointers.refuse(key, why, self.clock.now().plus(jittered(REFUSED_MS)));

@@ -144,8 +144,12 @@ async fn prove(
         (Proof::IdToken(token), user) => {
             let verified = room.gateway().shared().identities.verify(tenant, token).await?;
             let Verified { provider, issuer, subject, dii } = verified;
-            let who = user.map_or(Who::Subject { issuer, subject }, Who::User);
-            Ok(Proven { who, dii, origin: Origin::IdToken, provider: own.or(Some(provider)) })
+            let (who, provider) = match user {
+                // The publisher's own user: its provider may not touch what it did not make itself.
+                Some(user) => (Who::User(user), own),
+                None => (Who::Subject { issuer, subject }, own.or(Some(provider))),
+            };
+            Ok(Proven { who, dii, origin: Origin::IdToken, provider })
         }
     }
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use uid2_gateway::time::Clock;
 
 use super::scripted_ssp::{Script, ScriptedSsp};
+use super::stack::digest;
 
 pub(crate) const NAME: &str = "https://accounts.example.com";
 pub(crate) const CLIENT: &str = "client-of-acme";
@@ -112,8 +113,9 @@ impl Issuer {
     /// An `[[identity_provider]]` for `acme`.
     pub(crate) fn toml(&self) -> String {
         format!(
-            "[[identity_provider]]\nid = \"sign-in\"\npublishers = [\"acme\"]\nissuer = {NAME:?}\naudience = {CLIENT:?}\njwks_url = {:?}\n",
-            self.url()
+            "[[identity_provider]]\nid = \"sign-in\"\npublishers = [\"acme\"]\nissuer = {NAME:?}\naudience = {CLIENT:?}\njwks_url = {:?}\napi_keys = [{:?}]\n",
+            self.url(),
+            digest("key-of-sign-in"),
         )
     }
 }
