@@ -136,7 +136,7 @@ fn build(config: Config, users: usize, runtime: &Runtime) -> Gateway {
     let operator = |settings: &operator::Settings| {
         OperatorClient::new(settings.clone(), Arc::new(Nobody), Clock::System, metrics.clone())
     };
-    let vendors = Arc::new(config.vendors);
+    let vendors = config.vendors;
     let parts = identity::Parts {
         store,
         operators: Operators { uid2: operator(&config.operator), euid: operator(&config.operator_euid) },

@@ -37,13 +37,35 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
-    let app = App::build(config)?;
+    let (path, env) = (args.config.clone(), environment());
+    let again = move || {
+        let (config, warnings) = config::load(&path, &env)?;
+        for warning in &warnings {
+            tracing::warn!("{warning}");
+        }
+        Ok(config)
+    };
+    let app = App::build_from(config, Some(Box::new(again)))?;
+    reload_on_hangup(&app)?;
     // From here on a signal drains; before, there is nothing to drain.
     let signals = watch(app.control())?;
     let (data, admin) = app.addresses()?;
     print(&format!("listening data={}://{data} admin=http://{admin}\n", app.data_scheme()))?;
     app.start()?.run_until(signals.notified(), signals.notified())?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// SIGHUP reloads the configuration.
+fn reload_on_hangup(app: &App) -> anyhow::Result<()> {
+    let _entered = app.control().enter();
+    let mut hangups = signal(SignalKind::hangup())?;
+    let reloader = app.reloader();
+    app.control().spawn(async move {
+        while hangups.recv().await.is_some() {
+            Arc::clone(&reloader).reload_now().await;
+        }
+    });
+    Ok(())
 }
 
 /// Notifies at each SIGTERM and SIGINT, watched from now on.

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::reader::Section;
+use super::resolved::Value;
 use crate::gateway::DebugAllow;
 use crate::server::CaptureSettings;
 
@@ -36,6 +37,9 @@ pub(super) fn allow(section: &Section<'_>, publishers: &HashSet<&str>) -> DebugA
         (None, Some(value)) => (value.get_ref().as_bool(), section.at(value)),
         (None, None) => return DebugAllow::Nobody,
     };
+    if let Some(word) = word {
+        section.note("allow", Value::Flag(word));
+    }
     match word {
         Some(true) => DebugAllow::Everybody,
         Some(false) => DebugAllow::Nobody,

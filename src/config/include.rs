@@ -25,10 +25,13 @@ pub(super) fn sources(root: &DeTable<'_>, main: &Source, path: &Path, context: &
             fault(offset, "must be a list of file patterns".into());
             continue;
         };
+        // A file that is added changes its folder.
+        context.depends_on(folder_of(&base.join(text)));
         match matching(base, text) {
             Ok(files) => {
                 for file in files {
                     let name = file.display().to_string();
+                    context.depends_on(&file);
                     match std::fs::read_to_string(&file) {
                         Ok(text) => sources.push(Source::new(name, text)),
                         Err(error) => fault(offset, format!("{name} cannot be read: {error}")),
@@ -41,12 +44,16 @@ pub(super) fn sources(root: &DeTable<'_>, main: &Source, path: &Path, context: &
     sources
 }
 
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Files that a pattern names; `*` may stand in the last part only.
 fn matching(base: &Path, pattern: &str) -> io::Result<Vec<PathBuf>> {
     let full = base.join(pattern);
     let name = full.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let Some((before, after)) = name.split_once('*') else { return Ok(vec![full]) };
-    let folder = full.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(&full);
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;

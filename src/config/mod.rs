@@ -3,6 +3,7 @@
 //! The environment is handed in as a map. Unknown keys are faults; keys of the published contract that this version
 //! does not have yet are faults of their own, so that nothing is silently ignored.
 
+mod context;
 mod credentials;
 mod debug;
 mod faults;
@@ -11,13 +12,15 @@ mod later;
 mod provider;
 mod publisher;
 mod reader;
+mod resolved;
 mod secrets;
 mod sections;
 mod ssp;
 mod tls_files;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use toml::de::DeTable;
 
@@ -29,6 +32,7 @@ use crate::{gateway, identity, operator, sso, store};
 use faults::Source;
 pub use faults::{Fault, Faults, Warning};
 use reader::{Context, Section};
+pub use resolved::Resolved;
 
 /// Everything the program needs to know, resolved.
 #[derive(Debug)]
@@ -62,7 +66,7 @@ pub struct Config {
     /// `[[ssp]]`, in order.
     pub ssps: Vec<crate::ssp::Settings>,
     /// `privacy.gvl`, read.
-    pub vendors: gateway::Vendors,
+    pub vendors: Arc<gateway::Vendors>,
     /// `debug.allow`.
     pub debug: gateway::DebugAllow,
     /// `[debug]`: how much a capture may record.
@@ -71,6 +75,10 @@ pub struct Config {
     pub log: log::Settings,
     /// `metrics.publishers`.
     pub metrics_publishers: usize,
+    /// Every key with what it came to.
+    pub resolved: Resolved,
+    /// Files and folders whose change means another configuration; the main file is the first.
+    pub files: Vec<PathBuf>,
 }
 
 /// Reads `path` and what it includes. On success also what is allowed but unwise.
@@ -95,7 +103,11 @@ pub fn from_str(
     let config = resolve(&main, &included, &context);
     context.unused_overrides();
     match config {
-        Some(config) if context.is_clean() => Ok((config, context.into_warnings())),
+        Some(mut config) if context.is_clean() => {
+            config.resolved = context.resolved().clone();
+            config.files = std::iter::once(path.to_owned()).chain(context.take_files()).collect();
+            Ok((config, context.into_warnings()))
+        }
         _ => Err(context.into_faults()),
     }
 }
@@ -160,11 +172,13 @@ fn resolve(main: &Source, included: &[Source], context: &Context<'_>) -> Option<
         providers: providers.all,
         sso: providers.verified,
         ssps,
-        vendors: vendors?,
+        vendors: Arc::new(vendors?),
         debug,
         capture,
         log,
         metrics_publishers,
+        resolved: Resolved::default(),
+        files: Vec::new(),
     })
 }
 

@@ -2,63 +2,18 @@
 //! and reading goes on, so that a person sees all of them at once.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::faults::{Fault, Faults, Source, Warning};
+use super::context::OVERRIDE;
+use super::faults::{Fault, Source, Warning};
 use super::later;
+use super::resolved::Value;
 
-/// What all sections share: the environment, and what was found wrong so far.
-pub(super) struct Context<'a> {
-    env: &'a BTreeMap<String, String>,
-    used: RefCell<BTreeSet<String>>,
-    faults: RefCell<Vec<Fault>>,
-    warnings: RefCell<Vec<Warning>>,
-}
-
-/// Prefix of environment variables that override a scalar: `UID2GW_SECTION__KEY`.
-const OVERRIDE: &str = "UID2GW_";
-
-impl<'a> Context<'a> {
-    pub(super) fn new(env: &'a BTreeMap<String, String>) -> Self {
-        Self { env, used: RefCell::default(), faults: RefCell::default(), warnings: RefCell::default() }
-    }
-
-    pub(super) fn env(&self, name: &str) -> Option<&'a str> {
-        self.env.get(name).map(String::as_str)
-    }
-
-    pub(super) fn fault(&self, fault: Fault) {
-        self.faults.borrow_mut().push(fault);
-    }
-
-    pub(super) fn is_clean(&self) -> bool {
-        self.faults.borrow().is_empty()
-    }
-
-    pub(super) fn into_faults(self) -> Faults {
-        Faults::new(self.faults.into_inner())
-    }
-
-    pub(super) fn into_warnings(self) -> Vec<Warning> {
-        self.warnings.into_inner()
-    }
-
-    /// An override that nothing read is a typing error.
-    pub(super) fn unused_overrides(&self) {
-        let used = self.used.borrow();
-        for name in self.env.keys() {
-            let is_override = name.strip_prefix(OVERRIDE).is_some_and(|rest| rest.contains("__"));
-            if is_override && !used.contains(name) {
-                let at = At::Env(name.clone());
-                self.fault(at.fault("", "overrides no known key"));
-            }
-        }
-    }
-}
+pub(super) use super::context::Context;
 
 /// Where a value stands.
 #[derive(Clone, Debug)]
@@ -165,7 +120,7 @@ impl<'a> Section<'a> {
 
     /// Notes something that works but is unwise.
     pub(super) fn warn(&self, at: &At<'_>, key: &str, reason: impl Into<String>) {
-        self.context.warnings.borrow_mut().push(Warning(at.fault(&self.key(key), reason)));
+        self.context.warning(Warning(at.fault(&self.key(key), reason)));
     }
 
     /// The value of `key` when it must be there.
@@ -189,29 +144,36 @@ impl<'a> Section<'a> {
 
     /// A string.
     pub(super) fn text(&self, key: &'static str) -> Option<Placed<'a, String>> {
-        if let Some((value, at)) = self.overriding(key) {
-            return Some((value.to_owned(), at));
-        }
+        let placed = self.overriding(key).or_else(|| self.text_in_file(key));
+        placed.map(|(text, at)| {
+            self.note(key, Value::Text(text.to_owned()));
+            (text.to_owned(), at)
+        })
+    }
+
+    fn text_in_file(&self, key: &'static str) -> Option<Placed<'a, &'a str>> {
         let value = self.raw(key)?;
         let at = self.at(value);
         let text = value.get_ref().as_str();
         if text.is_none() {
             self.mistyped(&at, key, "a string", value.get_ref());
         }
-        text.map(|text| (text.to_owned(), at))
+        Some((text?, at))
     }
 
     /// A whole number inside `range`, or `default`.
     pub(super) fn integer(&self, key: &'static str, range: RangeInclusive<u64>, default: u64) -> u64 {
-        let Some((text, at)) = self.integer_text(key) else { return default };
         let (low, high) = (range.start(), range.end());
-        match text {
-            Some(value) if range.contains(&value) => value,
-            _ => {
+        let value = match self.integer_text(key) {
+            None => default,
+            Some((Some(value), _)) if range.contains(&value) => value,
+            Some((_, at)) => {
                 self.wrong(&at, key, format!("must be a whole number from {low} to {high}"));
                 default
             }
-        }
+        };
+        self.note(key, Value::Number(value));
+        value
     }
 
     fn integer_text(&self, key: &'static str) -> Option<Placed<'a, Option<u64>>> {
@@ -229,18 +191,24 @@ impl<'a> Section<'a> {
         let (value, at) = match (self.overriding(key), self.raw(key)) {
             (Some((value, at)), _) => (value.parse().ok(), at),
             (None, Some(value)) => (value.get_ref().as_bool(), self.at(value)),
-            (None, None) => return default,
+            (None, None) => {
+                self.note(key, Value::Flag(default));
+                return default;
+            }
         };
-        value.unwrap_or_else(|| {
+        if value.is_none() {
             self.wrong(&at, key, "must be true or false");
-            default
-        })
+        }
+        self.note(key, Value::Flag(value.unwrap_or(default)));
+        value.unwrap_or(default)
     }
 
     /// One of a closed list of words; the first is the default.
     pub(super) fn choice<T: Copy>(&self, key: &'static str, words: &[(&str, T)]) -> Option<T> {
         let Some((text, at)) = self.text(key) else {
-            return words.first().map(|(_, value)| *value).filter(|_| !self.holds(key));
+            let (word, value) = words.first().filter(|_| !self.holds(key))?;
+            self.note(key, Value::Text((*word).to_owned()));
+            return Some(*value);
         };
         let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if found.is_none() {
@@ -265,6 +233,7 @@ impl<'a> Section<'a> {
                 self.mistyped(&at, key, "a list of strings", value.get_ref());
             }
         }
+        self.note_list(key, items.iter().map(|(text, _)| Value::Text(text.clone())).collect());
         items
     }
 
@@ -320,7 +289,7 @@ impl<'a> Section<'a> {
         self.seen.borrow_mut().insert(key);
         let name = format!("{}{}", self.overrides.as_ref()?, key.to_ascii_uppercase());
         let value = self.context.env(&name)?;
-        self.context.used.borrow_mut().insert(name.clone());
+        self.context.overridden(&name);
         Some((value, At::Env(name)))
     }
 

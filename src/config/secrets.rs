@@ -7,21 +7,26 @@ use toml::de::DeValue;
 use zeroize::Zeroize;
 
 use super::reader::{Placed, Section};
+use super::resolved::Value;
 use crate::secret::Secret;
 
 impl<'a> Section<'a> {
     /// A secret text.
     pub(super) fn secret(&self, key: &'static str) -> Option<Placed<'a, Secret<String>>> {
-        if let Some((value, at)) = self.overriding(key) {
-            return Some((Secret::new(value.to_owned()), at));
-        }
-        let value = self.raw(key)?;
-        self.secret_value(key, value)
+        let (secret, at) = match self.overriding(key) {
+            Some((value, at)) => (Secret::new(value.to_owned()), at),
+            None => self.secret_value(key, self.raw(key)?)?,
+        };
+        self.note(key, Value::secret(secret.expose()));
+        Some((secret, at))
     }
 
     /// A list of secret texts; absent reads as empty.
     pub(super) fn secrets(&self, key: &'static str) -> Vec<Placed<'a, Secret<String>>> {
-        self.elements(key).iter().filter_map(|value| self.secret_value(key, value)).collect()
+        let values = self.elements(key).iter();
+        let secrets: Vec<_> = values.filter_map(|value| self.secret_value(key, value)).collect();
+        self.note_list(key, secrets.iter().map(|(secret, _)| Value::secret(secret.expose())).collect());
+        secrets
     }
 
     /// One secret that stands at `value`.
@@ -50,9 +55,12 @@ impl<'a> Section<'a> {
                 Some(value) if !value.is_empty() => Ok(value.to_owned()),
                 _ => Err(format!("environment variable {name} is not set")),
             },
-            [("file", Some(path))] => std::fs::read_to_string(path)
-                .map(|text| text.trim_end_matches(['\r', '\n']).to_owned())
-                .map_err(|fault| format!("file {path} cannot be read: {fault}")),
+            [("file", Some(path))] => {
+                self.context().depends_on(*path);
+                std::fs::read_to_string(path)
+                    .map(|text| text.trim_end_matches(['\r', '\n']).to_owned())
+                    .map_err(|fault| format!("file {path} cannot be read: {fault}"))
+            }
             _ => Err(String::from("must be a string, { env = \"NAME\" } or { file = \"PATH\" }")),
         };
         match read {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::Uri;
 
 use super::reader::{At, Section};
+use super::resolved::Value;
 use super::tls_files;
 use crate::gateway::{OriginError, Origins, VendorSettings, Vendors};
 use crate::net::tls;
@@ -73,6 +74,7 @@ pub(super) fn server(section: &Section<'_>) -> (server::Settings, bool) {
         header_timeout: millis(section.integer("header_timeout_ms", 10..=120_000, 10_000)),
         body_timeout: millis(section.integer("body_timeout_ms", 10..=120_000, 5_000)),
         drain: Duration::from_secs(section.integer("drain_seconds", 0..=3600, 5)),
+        reload_poll: Duration::from_secs(section.integer("reload_poll_s", 0..=86_400, 2)),
         insecure_identity: section.flag("insecure_identity", false),
         max_batch_lines: size(section.integer("max_batch_lines", 1..=100_000, 1_000)),
         trusted_proxies,
@@ -168,13 +170,17 @@ pub(super) fn is_loopback(uri: &Uri) -> bool {
 /// The contents of a PEM file.
 pub(super) fn pem(section: &Section<'_>, key: &'static str) -> Option<Vec<u8>> {
     let (path, at) = section.text(key)?;
+    section.context().depends_on(&path);
     let read = std::fs::read(&path).map_err(|fault| format!("file {path} cannot be read: {fault}"));
     let usable = read.and_then(|bytes| match tls::client_config(Some(&bytes)) {
         Ok(_) => Ok(bytes),
         Err(fault) => Err(format!("file {path}: {fault}")),
     });
     match usable {
-        Ok(bytes) => Some(bytes),
+        Ok(bytes) => {
+            section.note(key, Value::file(&path, &bytes));
+            Some(bytes)
+        }
         Err(reason) => {
             section.wrong(&at, key, reason);
             None

@@ -9,6 +9,7 @@ use toml::de::DeTable;
 use super::faults::Source;
 use super::publisher::{id, tables};
 use super::reader::{Context, Section};
+use super::resolved::Value;
 use super::sections::{is_loopback, millis, pem, size};
 use crate::net::Origin;
 use crate::openrtb::{Dialect, RtiPlace};
@@ -121,6 +122,7 @@ fn headers(section: &Section<'_>) -> HeaderMap {
             }
             (Ok(name), Ok(mut value)) => {
                 value.set_sensitive(true);
+                table.note(name.as_str(), Value::secret(text.expose()));
                 map.insert(name, value);
             }
             (Err(_), _) => table.wrong(&at, &name, "is not a header name"),

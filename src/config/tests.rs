@@ -117,6 +117,27 @@ fn the_commented_example_shows_the_defaults() {
     assert_eq!(format!("{spelled_out:?}"), format!("{plain:?}"));
 }
 
+/// The example says of every key whether a change of it is taken over without a restart.
+#[test]
+fn the_example_marks_what_needs_a_restart() {
+    let text = std::fs::read_to_string(folder("deploy/gateway.toml")).unwrap();
+    let (mut section, mut of_section, mut marked) = (String::new(), false, 0);
+    for line in text.lines() {
+        let mark = line.contains("[restart]");
+        let bare = line.strip_prefix("# ").unwrap_or(line).trim_start();
+        if let Some(rest) = bare.strip_prefix('[') {
+            section = rest.trim_start_matches('[').split(']').next().unwrap().to_owned();
+            of_section = mark;
+            continue;
+        }
+        let Some((key, _)) = bare.split_once(" = ").filter(|_| is_key(bare)) else { continue };
+        let path = if key == "include" { key.to_owned() } else { format!("{section}.{key}") };
+        marked += usize::from(mark || of_section);
+        assert_eq!(resolved::is_read_at_start(&path), mark || of_section, "{path}");
+    }
+    assert!(marked > 25, "{marked}");
+}
+
 fn is_key(text: &str) -> bool {
     text.split_once(" = ").is_some_and(|(key, _)| key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
 }

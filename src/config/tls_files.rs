@@ -1,6 +1,7 @@
 //! `[server.tls]`: the files of the data listener's certificate and key.
 
 use super::reader::{At, Section};
+use super::resolved::Value;
 use crate::server::{Tls, TlsFault};
 
 /// A file that was read.
@@ -29,8 +30,12 @@ pub(super) fn tls(server: &Section<'_>) -> Option<Tls> {
 
 fn file<'a>(section: &Section<'a>, key: &'static str) -> Option<File<'a>> {
     let (path, at) = section.text(key)?;
+    section.context().depends_on(&path);
     match std::fs::read(&path) {
-        Ok(bytes) => Some(File { path, at, bytes }),
+        Ok(bytes) => {
+            section.note(key, Value::file(&path, &bytes));
+            Some(File { path, at, bytes })
+        }
         Err(fault) => {
             section.wrong(&at, key, format!("file {path} cannot be read: {fault}"));
             None

@@ -57,7 +57,7 @@ impl World {
             ssps: config.ssps,
             operators: [config.operator, config.operator_euid],
             identity: identity::Settings { wait: PATIENCE, ..config.identity },
-            vendors: Arc::new(config.vendors),
+            vendors: config.vendors,
             limits: config.limits,
             require_key: config.require_key,
             origins: config.origins,

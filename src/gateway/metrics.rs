@@ -108,7 +108,25 @@ pub struct Labels {
     pub max_publishers: usize,
 }
 
-/// All families of the data path.
+/// The families of the data path.
+#[derive(Clone, Debug)]
+pub struct Families {
+    requests: IntCounterVec,
+    identity: IntCounterVec,
+    reasons: IntCounterVec,
+    legs: IntCounterVec,
+    sources: IntCounterVec,
+    stripped: IntCounterVec,
+    narrowed: IntCounterVec,
+    dii: IntCounterVec,
+    request_duration: Histogram,
+    self_duration: Histogram,
+    inflight: IntGauge,
+    shed: IntCounter,
+    key_mismatch: IntCounter,
+}
+
+/// Their children for the publishers and SSPs of one configuration.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     requests: Vec<Vec<IntCounter>>,
@@ -126,58 +144,40 @@ pub struct Metrics {
     key_mismatch: IntCounter,
 }
 
-impl Metrics {
-    /// Registers the families and binds every child.
-    pub fn register(registry: &Registry, labels: &Labels) -> Result<Self, RegistryError> {
-        let requests =
-            registry.counters("requests_total", "Ad requests by outcome.", &["publisher", "outcome"])?;
-        let identity = registry.counters(
-            "identity_total",
-            "Identity results by publisher.",
-            &["publisher", "result"],
-        )?;
-        let reasons = registry.counters(
-            "identity_reason_total",
-            "Why an identity was or was not sent.",
-            &["scope", "result", "reason"],
-        )?;
-        let legs =
-            registry.counters("identity_leg_total", "Identity results by SSP leg.", &["ssp", "result"])?;
-        let sources = registry.counters("identity_source_total", "Hint that named the user.", &["source"])?;
-        let stripped =
-            registry.counters("eids_stripped_total", "Requests with EIDs removed.", &["reason"])?;
-        let narrowed = registry.counters(
-            "leg_eids_withheld_total",
-            "Requests of which an SSP got fewer EIDs than others, by what withheld them.",
-            &["ssp", "reason"],
-        )?;
-        let dii = registry.counters(
-            "dii_stripped_total",
-            "E-mail addresses, phone numbers, hashes of them and raw UID2s removed, by member of user.",
-            &["place"],
-        )?;
-        let names = publisher_labels(labels);
-        let outcomes = OutcomeLabel::ALL.map(OutcomeLabel::as_str);
-        let results = ResultLabel::ALL.map(ResultLabel::as_str);
+impl Families {
+    /// Registers the families. Once per registry.
+    pub fn register(registry: &Registry) -> Result<Self, RegistryError> {
+        let counters = |name, help, labels: &[&str]| registry.counters(name, help, labels);
+        let histogram = |name, help| registry.histogram(name, help, buckets::REQUEST);
         Ok(Self {
-            requests: names.iter().map(|p| bind(&requests, p, &outcomes)).collect(),
-            request_duration: registry.histogram(
+            requests: counters("requests_total", "Ad requests by outcome.", &["publisher", "outcome"])?,
+            identity: counters("identity_total", "Identity results by publisher.", &["publisher", "result"])?,
+            reasons: counters(
+                "identity_reason_total",
+                "Why an identity was or was not sent.",
+                &["scope", "result", "reason"],
+            )?,
+            legs: counters("identity_leg_total", "Identity results by SSP leg.", &["ssp", "result"])?,
+            sources: counters("identity_source_total", "Hint that named the user.", &["source"])?,
+            stripped: counters("eids_stripped_total", "Requests with EIDs removed.", &["reason"])?,
+            narrowed: counters(
+                "leg_eids_withheld_total",
+                "Requests of which an SSP got fewer EIDs than others, by what withheld them.",
+                &["ssp", "reason"],
+            )?,
+            dii: counters(
+                "dii_stripped_total",
+                "E-mail addresses, phone numbers, hashes of them and raw UID2s removed, by member of user.",
+                &["place"],
+            )?,
+            request_duration: histogram(
                 "request_duration_seconds",
                 "First byte of an ad request to its answer.",
-                buckets::REQUEST,
             )?,
-            self_duration: registry.histogram(
+            self_duration: histogram(
                 "self_duration_seconds",
                 "The part of a request not spent waiting for identity or SSPs.",
-                buckets::REQUEST,
             )?,
-            identity: names.iter().map(|p| bind(&identity, p, &results)).collect(),
-            reasons: [Scope::Uid2, Scope::Euid].map(|scope| bind_reasons(&reasons, scope)).into(),
-            legs: labels.ssps.iter().map(|s| bind(&legs, s, &results)).collect(),
-            sources: Hint::ALL.map(|hint| sources.with_label_values(&[hint.as_str()])),
-            stripped: Reason::ALL.iter().map(|reason| bind_stripped(&stripped, *reason)).collect(),
-            narrowed: labels.ssps.iter().map(|s| bind(&narrowed, s, &NARROWED)).collect(),
-            dii_stripped: Spot::ALL.map(|spot| dii.with_label_values(&[spot.as_str()])),
             inflight: registry.gauge("inflight_requests", "Ad requests being worked on.")?,
             shed: registry.counter("shed_total", "Ad requests refused under overload.")?,
             key_mismatch: registry.counter(
@@ -185,6 +185,35 @@ impl Metrics {
                 "Requests whose key and match rule name different publishers.",
             )?,
         })
+    }
+
+    /// Binds every child. Names that were bound before go on counting where they were.
+    pub fn bind(&self, labels: &Labels) -> Metrics {
+        let names = publisher_labels(labels);
+        let outcomes = OutcomeLabel::ALL.map(OutcomeLabel::as_str);
+        let results = ResultLabel::ALL.map(ResultLabel::as_str);
+        Metrics {
+            requests: names.iter().map(|p| bind(&self.requests, p, &outcomes)).collect(),
+            request_duration: self.request_duration.clone(),
+            self_duration: self.self_duration.clone(),
+            identity: names.iter().map(|p| bind(&self.identity, p, &results)).collect(),
+            reasons: [Scope::Uid2, Scope::Euid].map(|scope| bind_reasons(&self.reasons, scope)).into(),
+            legs: labels.ssps.iter().map(|s| bind(&self.legs, s, &results)).collect(),
+            sources: Hint::ALL.map(|hint| self.sources.with_label_values(&[hint.as_str()])),
+            stripped: Reason::ALL.iter().map(|reason| bind_stripped(&self.stripped, *reason)).collect(),
+            narrowed: labels.ssps.iter().map(|s| bind(&self.narrowed, s, &NARROWED)).collect(),
+            dii_stripped: Spot::ALL.map(|spot| self.dii.with_label_values(&[spot.as_str()])),
+            inflight: self.inflight.clone(),
+            shed: self.shed.clone(),
+            key_mismatch: self.key_mismatch.clone(),
+        }
+    }
+}
+
+impl Metrics {
+    /// Registers the families and binds every child.
+    pub fn register(registry: &Registry, labels: &Labels) -> Result<Self, RegistryError> {
+        Ok(Families::register(registry)?.bind(labels))
     }
 
     /// Counts what one request's identity came to, per publisher, reason, source and leg.

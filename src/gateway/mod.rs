@@ -58,7 +58,7 @@ pub use directory::{
 };
 pub use explain::{Brought, ExplainedCall, ExplainedLeg, Explanation, Found, Guarded};
 pub use headers::bearer;
-pub use metrics::{Labels, Metrics, OutcomeLabel};
+pub use metrics::{Families, Labels, Metrics, OutcomeLabel};
 pub use origins::{Origin, OriginError, Origins};
 pub use outcome::{Answer as OutcomeAnswer, Outcome, Reject, RejectKind};
 pub use reason::{Reason, ResultLabel, denial_label};
@@ -92,7 +92,8 @@ pub struct Shared {
     pub gzip_min_bytes: usize,
 }
 
-/// One SSP as one data-plane thread sees it.
+/// One SSP as one data-plane thread sees it. Clones share its connections.
+#[derive(Clone)]
 pub struct Leg {
     /// Its configuration.
     pub settings: Arc<ssp::Settings>,
@@ -161,6 +162,11 @@ impl Gateway {
     /// What all threads share.
     pub fn shared(&self) -> &Arc<Shared> {
         &self.shared
+    }
+
+    /// The SSP of exactly these settings, with its connections.
+    pub fn leg(&self, settings: &Arc<ssp::Settings>) -> Option<Leg> {
+        self.legs.iter().find(|leg| Arc::ptr_eq(&leg.settings, settings)).cloned()
     }
 }
 

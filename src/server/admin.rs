@@ -1,4 +1,4 @@
-//! The admin listener: health, readiness, version, metrics, captures. On the control plane; never on the path of an ad.
+//! The admin listener: health, readiness, version, metrics, the configuration, captures. On the control plane; never on the path of an ad.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -18,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::access;
 use super::capture::{Captures, Lines};
 use super::drain::{Drain, Stage};
+use super::reload::Configured;
 use super::reply::{self, Reply};
 use crate::secret::Secret;
 use crate::telemetry::Registry;
@@ -37,6 +38,8 @@ pub struct AdminState {
     pub token: Option<Secret<String>>,
     /// Records ad requests.
     pub captures: Captures,
+    /// Keeps the configuration.
+    pub configured: Arc<dyn Configured>,
 }
 
 /// An answer that is there, or one that goes on while a capture does.
@@ -70,8 +73,8 @@ impl Admin {
 
 async fn one(state: Arc<AdminState>, open: bool, stream: TcpStream) {
     let service = service_fn(move |request| {
-        let reply = answer(&state, open, &request);
-        async move { Ok::<_, Infallible>(reply) }
+        let state = Arc::clone(&state);
+        async move { Ok::<_, Infallible>(answer(&state, open, &request).await) }
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new());
@@ -80,19 +83,41 @@ async fn one(state: Arc<AdminState>, open: bool, stream: TcpStream) {
     }
 }
 
-fn answer(state: &AdminState, open: bool, request: &Request<Incoming>) -> Answer {
+async fn answer(state: &Arc<AdminState>, open: bool, request: &Request<Incoming>) -> Answer {
     match request.uri().path() {
         "/debug/capture" => capture(state, open, request),
+        "/reload" => reload(state, open, request).await.map(Either::Left),
         path => plain(state, open, (request, path)).map(Either::Left),
     }
 }
 
-/// Whoever may not simply look needs the token: what it starts costs the path of the ads a little.
-fn capture(state: &AdminState, open: bool, request: &Request<Incoming>) -> Answer {
+/// Whether the caller may start something, not simply look.
+fn may_act(state: &AdminState, open: bool, request: &Request<Incoming>) -> bool {
     let (method, headers) = (request.method(), request.headers());
-    let may =
-        (open && access::is_from_here(method, headers)) || access::has_token(state.token.as_ref(), headers);
-    let refused = match *method {
+    (open && access::is_from_here(method, headers)) || access::has_token(state.token.as_ref(), headers)
+}
+
+async fn reload(state: &Arc<AdminState>, open: bool, request: &Request<Incoming>) -> Reply {
+    if *request.method() != Method::POST {
+        return reply::method_not_allowed("POST");
+    }
+    if !may_act(state, open, request) {
+        return reply::token_required();
+    }
+    let configured = Arc::clone(&state.configured);
+    match tokio::task::spawn_blocking(move || configured.reload()).await {
+        Ok(result) => reply::reloaded(&result),
+        Err(fault) => {
+            tracing::error!(error = %fault, "reload panicked");
+            reply::internal_error()
+        }
+    }
+}
+
+/// What a capture starts costs the path of the ads a little.
+fn capture(state: &AdminState, open: bool, request: &Request<Incoming>) -> Answer {
+    let may = may_act(state, open, request);
+    let refused = match *request.method() {
         Method::GET | Method::POST if may => match state.captures.begin(request.uri().query()) {
             Ok(lines) => return reply::capture(lines).map(Either::Right),
             Err(fault) => reply::no_capture(&fault),
@@ -118,6 +143,7 @@ fn plain(state: &AdminState, open: bool, (request, path): (&Request<Incoming>, &
     match path {
         "/metrics" => metrics(state),
         "/version" => reply::json_reply(&version()),
+        "/config" => reply::json_reply(&state.configured.shown()),
         _ => reply::no_such_path(),
     }
 }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use hyper::body::Incoming;
 
 use super::Settings;
-use super::connection::Room;
+use super::live::Room;
 use super::reply::{self, Reply};
 use crate::gateway::{Caller, Inbound, Metrics, Outcome, OutcomeLabel, Peer, Reject, RejectKind};
 use crate::net::body::{ReadError, read_capped};
@@ -35,7 +35,7 @@ async fn attempt(
     (peer, started): (Peer, Instant),
     counted: &Counted<'_>,
 ) -> Result<Outcome, Reject> {
-    let settings = &room.seat().plane.settings;
+    let settings = room.settings();
     if counted.inflight > settings.max_inflight {
         return Err(Reject::early(RejectKind::Overload));
     }

@@ -17,11 +17,12 @@ use tokio::sync::Notify;
 
 use super::drain::Stage;
 use super::io::{Activity, Watched};
+use super::live::{Door, Room};
 use super::tls::{self, Tls};
 use super::watch::{Watch, Word};
 use super::worker::Seat;
 use super::{h2, http};
-use crate::gateway::{Gateway, Peer};
+use crate::gateway::Peer;
 
 /// Largest request head, bytes. At most 100 headers: that is hyper's own limit, which is left alone because any other makes
 /// it fill two tables per request.
@@ -29,21 +30,22 @@ pub(super) const MAX_HEAD_BYTES: usize = 32 * 1024;
 
 /// What all connections of a thread share.
 #[derive(Clone)]
-pub(super) struct Room(Rc<Shared>);
+pub(super) struct Hall(Rc<Shared>);
 
 struct Shared {
-    seat: Seat,
-    gateway: Gateway,
+    seat: Rc<Seat>,
+    door: Door,
     left: Notify,
 }
 
-impl Room {
-    pub(super) fn new(seat: Seat, gateway: Gateway) -> Self {
-        Self(Rc::new(Shared { seat, gateway, left: Notify::new() }))
+impl Hall {
+    pub(super) fn new(seat: Rc<Seat>, door: Door) -> Self {
+        Self(Rc::new(Shared { seat, door, left: Notify::new() }))
     }
 
-    pub(super) fn gateway(&self) -> &Gateway {
-        &self.0.gateway
+    /// The room of a request that begins now.
+    pub(super) fn room(&self) -> Room {
+        self.0.door.room()
     }
 
     pub(super) fn seat(&self) -> &Seat {
@@ -64,24 +66,24 @@ impl Room {
         if stream.set_nodelay(true).is_err() {
             return; // the caller is gone already
         }
-        let ip = address.ip().to_canonical();
-        let settings = &self.seat().plane.settings;
-        let trusted = settings.trusted_proxies.iter().any(|net| net.contains(ip));
-        match &settings.tls {
-            None => self.http1(stream, Peer { ip, trusted, tls: false }).await,
+        // Whether the peer is trusted is judged with each request, by the settings that hold then.
+        let peer = |tls| Peer { ip: address.ip().to_canonical(), trusted: false, tls };
+        let tls = self.room().settings().tls.clone();
+        match tls {
+            None => self.http1(stream, peer(false)).await,
             // In a box, so that a plain connection does not carry the room for it.
-            Some(tls) => Box::pin(self.over_tls(tls, stream, Peer { ip, trusted, tls: true })).await,
+            Some(tls) => Box::pin(self.over_tls(&tls, stream, peer(true))).await,
         }
     }
 
     /// Shakes hands within the time for a head, then serves what the caller chose.
     async fn over_tls(&self, tls: &Tls, stream: tokio::net::TcpStream, peer: Peer) {
-        let plane = &self.seat().plane;
+        let patience = self.room().settings().header_timeout;
         let shaken = tokio::select! {
             biased;
             // Nothing has been asked yet, so nothing is lost.
-            () = plane.drain.reached(Stage::Closing) => return,
-            shaken = tokio::time::timeout(plane.settings.header_timeout, tls.accept(stream)) => shaken,
+            () = self.seat().plane.drain.reached(Stage::Closing) => return,
+            shaken = tokio::time::timeout(patience, tls.accept(stream)) => shaken,
         };
         match shaken {
             Ok(Ok(stream)) if tls::is_h2(&stream) => h2::serve(self, TokioIo::new(stream), peer).await,
@@ -99,7 +101,7 @@ impl Room {
         let io = TokioIo::new(Watched::new(stream, activity.clone()));
         let answering = activity.clone();
         let service = service_fn(|request| {
-            let (room, activity) = (self.clone(), answering.clone());
+            let (room, activity) = (self.room(), answering.clone());
             async move {
                 let started = activity.begin();
                 let reply = http::answer(&room, request, peer, started).await;
@@ -134,7 +136,7 @@ impl Room {
     }
 }
 
-/// The two things [`Room::drive`] needs of a hyper connection; the type itself cannot be named (it holds a closure).
+/// The two things [`Hall::drive`] needs of a hyper connection; the type itself cannot be named (it holds a closure).
 trait Connection: Future<Output = hyper::Result<()>> {
     fn finish(self: std::pin::Pin<&mut Self>);
 }
@@ -153,12 +155,12 @@ where
 }
 
 /// Counts a connection while it lives, however it ends.
-struct Present<'a>(&'a Room);
+struct Present<'a>(&'a Hall);
 
 impl<'a> Present<'a> {
-    fn enter(room: &'a Room) -> Self {
-        room.seat().plane.metrics.connections.inc();
-        Self(room)
+    fn enter(hall: &'a Hall) -> Self {
+        hall.seat().plane.metrics.connections.inc();
+        Self(hall)
     }
 }
 

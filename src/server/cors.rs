@@ -5,7 +5,7 @@
 use ::http::header::{AUTHORIZATION, ORIGIN};
 use ::http::{HeaderValue, Method, Request};
 
-use super::connection::Room;
+use super::live::Room;
 use super::reply::{self, Reply};
 
 /// What the answer to one call tells a browser of who may read it.

@@ -7,15 +7,16 @@ use ::http::{Method, Request};
 use futures_util::FutureExt;
 use hyper::body::Incoming;
 
-use super::connection::Room;
 use super::cors::Cors;
 use super::drain::Stage;
+use super::live::Room;
 use super::reply::{self, Reply};
 use super::{auction, identity_api};
 use crate::gateway::Peer;
 
 /// Answers one request. A panic costs this request and nothing else.
 pub(super) async fn answer(room: &Room, request: Request<Incoming>, peer: Peer, started: Instant) -> Reply {
+    let peer = room.judged(peer);
     let cors = Cors::of(room, &request);
     if let Some(reply) = cors.preflight(&request) {
         return reply;

@@ -11,6 +11,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
 use super::drain::{Drain, Stage};
+use super::live::Live;
 use super::worker::Worker;
 
 const BACKLOG: i32 = 4096;
@@ -51,7 +52,7 @@ fn try_bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
 }
 
 /// Accepts until the drain closes the door. Returns with the listener closed.
-pub(super) async fn accept(listener: TcpListener, workers: Arc<[Worker]>, limit: usize, drain: Drain) {
+pub(super) async fn accept(listener: TcpListener, workers: Arc<[Worker]>, live: Live, drain: Drain) {
     let closing = drain.reached(Stage::Closing);
     tokio::pin!(closing);
     loop {
@@ -61,7 +62,9 @@ pub(super) async fn accept(listener: TcpListener, workers: Arc<[Worker]>, limit:
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => hand_over(stream, peer, &workers, limit),
+            Ok((stream, peer)) => {
+                hand_over((stream, peer), &workers, live.current().settings.max_connections);
+            }
             Err(fault) => {
                 tracing::warn!(error = %fault, "accept failed");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -70,7 +73,7 @@ pub(super) async fn accept(listener: TcpListener, workers: Arc<[Worker]>, limit:
     }
 }
 
-fn hand_over(stream: tokio::net::TcpStream, peer: SocketAddr, workers: &[Worker], limit: usize) {
+fn hand_over((stream, peer): (tokio::net::TcpStream, SocketAddr), workers: &[Worker], limit: usize) {
     let open: usize = workers.iter().filter_map(Worker::connections).sum();
     if open >= limit {
         return; // dropping the stream closes it: the caller sees it at once and can go elsewhere

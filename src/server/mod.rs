@@ -12,7 +12,9 @@ mod http;
 mod identity_api;
 mod io;
 mod listener;
+mod live;
 mod metrics;
+mod reload;
 mod reply;
 mod tls;
 mod trusted;
@@ -20,14 +22,11 @@ mod watch;
 mod worker;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use crate::gateway::Shared;
 use crate::secret::Secret;
-use crate::ssp;
 use crate::telemetry::Registry;
 
 pub use admin::{Admin, AdminState};
@@ -35,7 +34,9 @@ pub use auction::body_of;
 pub use capture::{CaptureSettings, Captures};
 pub use drain::{Drain, Stage};
 pub use listener::{BindError, bind};
+pub use live::{Generation, Live};
 pub use metrics::Metrics;
+pub use reload::{Configured, ReloadFault};
 pub use tls::{Tls, TlsFault};
 pub use trusted::{Network, NetworkError};
 pub use worker::DataPlane;
@@ -63,6 +64,8 @@ pub struct Settings {
     pub body_timeout: Duration,
     /// How long requests are still served after the first signal.
     pub drain: Duration,
+    /// How often the files of the configuration are looked at; zero: never.
+    pub reload_poll: Duration,
     /// Identity calls over plain HTTP are accepted from anywhere.
     pub insecure_identity: bool,
     /// Most logins in one batch.
@@ -85,12 +88,8 @@ pub struct AdminSettings {
 /// What every data-plane thread is built from.
 #[derive(Clone)]
 pub struct Plane {
-    /// Limits and timeouts.
-    pub settings: Arc<Settings>,
-    /// The path's shared half.
-    pub shared: Arc<Shared>,
-    /// What each thread makes its SSP clients from, in configuration order.
-    pub ssps: Arc<Vec<ssp::Seed>>,
+    /// What is in force.
+    pub live: Live,
     /// Families of this module.
     pub metrics: Metrics,
     /// Where the drain stands.

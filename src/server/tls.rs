@@ -1,6 +1,6 @@
 //! TLS of the data listener: certificates and key from PEM, the settings, the handshake.
 //!
-//! The certificate is read once, at start; a renewed one needs a restart.
+//! Settings, and so certificates, are read anew with each reload; connections that stand keep theirs.
 
 use std::fmt;
 use std::io;

@@ -10,7 +10,7 @@ use std::task::{Context, Waker};
 
 use tokio::task::{AbortHandle, spawn_local};
 
-use super::connection::Room;
+use super::connection::Hall;
 use super::drain::Stage;
 use super::io::Activity;
 
@@ -53,16 +53,19 @@ impl Watch {
     }
 
     /// Begins to watch.
-    pub(super) fn keep(&self, room: Room, activity: Activity) -> Watching {
+    pub(super) fn keep(&self, hall: Hall, activity: Activity) -> Watching {
         let watch = self.clone();
-        Watching(spawn_local(async move { watch.wait(&room, &activity).await }).abort_handle())
+        Watching(spawn_local(async move { watch.wait(&hall, &activity).await }).abort_handle())
     }
 
-    async fn wait(&self, room: &Room, activity: &Activity) {
-        let plane = &room.seat().plane;
-        let mut closing = pin!(plane.drain.reached(Stage::Closing));
+    async fn wait(&self, hall: &Hall, activity: &Activity) {
+        let mut closing = pin!(hall.seat().plane.drain.reached(Stage::Closing));
+        let (head, idle) = {
+            let room = hall.room();
+            (room.settings().header_timeout, room.settings().keep_alive)
+        };
         let mut told = false;
-        while let Some(next) = activity.next_look(plane.settings.header_timeout, plane.settings.keep_alive) {
+        while let Some(next) = activity.next_look(head, idle) {
             tokio::select! {
                 () = tokio::time::sleep_until(next.into()) => {}
                 () = &mut closing, if !told => {

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -11,12 +12,10 @@ use std::time::Duration;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
 
-use super::connection;
+use super::connection::Hall;
 use super::drain::Stage;
+use super::live::{Door, Room};
 use super::{Plane, listener};
-use crate::gateway::{Gateway, Leg};
-use crate::net::OriginError;
-use crate::ssp;
 
 /// After the door is closed, what is still in flight may take this long.
 const FINISH: Duration = Duration::from_secs(10);
@@ -57,10 +56,10 @@ impl DataPlane {
     /// Starts the threads and begins to accept on `listener`, which is already bound.
     pub fn start(plane: &Plane, listener: std::net::TcpListener) -> io::Result<Self> {
         let address = listener.local_addr()?;
-        let mut workers = Vec::with_capacity(plane.settings.workers);
-        let mut threads = Vec::with_capacity(plane.settings.workers);
+        let count = plane.live.current().settings.workers;
+        let (mut workers, mut threads) = (Vec::with_capacity(count), Vec::with_capacity(count));
         let inflight = Arc::new(AtomicUsize::new(0));
-        for index in 0..plane.settings.workers {
+        for index in 0..count {
             let (queue, incoming) = mpsc::unbounded_channel();
             let open = Arc::new(AtomicUsize::new(0));
             let seat =
@@ -71,8 +70,8 @@ impl DataPlane {
         }
         let _entered = plane.control.enter();
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        let limit = plane.settings.max_connections;
-        plane.control.spawn(listener::accept(listener, workers.into(), limit, plane.drain.clone()));
+        let live = plane.live.clone();
+        plane.control.spawn(listener::accept(listener, workers.into(), live, plane.drain.clone()));
         Ok(Self { address, threads })
     }
 
@@ -113,24 +112,25 @@ fn run(seat: Seat, incoming: mpsc::UnboundedReceiver<Connection>) {
 
 /// Serves until the acceptor is gone, then waits for what is in flight.
 async fn serve(seat: Seat, mut incoming: mpsc::UnboundedReceiver<Connection>) {
-    let grow = |seed: &ssp::Seed| Ok(Leg { settings: Arc::clone(seed.settings()), client: seed.client()? });
-    let legs: Result<Vec<Leg>, OriginError> = seat.plane.ssps.iter().map(grow).collect();
-    let legs = match legs {
-        Ok(legs) => legs,
+    let (drain, live) = (seat.plane.drain.clone(), seat.plane.live.follow());
+    let seat = Rc::new(seat);
+    let first = live.borrow().clone();
+    let door = match Room::new(Rc::clone(&seat), &first, None) {
+        Ok(room) => Door::new(room),
         Err(fault) => {
             tracing::error!(error = %fault, "an SSP's URL is not usable");
             return;
         }
     };
-    let gateway = Gateway::new(Arc::clone(&seat.plane.shared), legs);
-    let drain = seat.plane.drain.clone();
-    let room = connection::Room::new(seat, gateway);
+    drop(first);
+    tokio::task::spawn_local(door.clone().follow(live));
+    let hall = Hall::new(seat, door);
     while let Some(Connection { stream, peer }) = incoming.recv().await {
-        let served = room.clone();
+        let served = hall.clone();
         tokio::task::spawn_local(async move { served.serve(stream, peer).await });
     }
     drain.reached(Stage::Closing).await;
-    if tokio::time::timeout(FINISH, room.emptied()).await.is_err() {
+    if tokio::time::timeout(FINISH, hall.emptied()).await.is_err() {
         tracing::warn!("connections were still open at the end of the drain");
     }
 }

@@ -10,7 +10,7 @@ use crate::openrtb::{Dialect, RtiPlace};
 use crate::uid2::Scope;
 
 /// One `[[ssp]]` of the configuration.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Settings {
     /// Its name in routes, logs and metric labels.
     pub id: String,

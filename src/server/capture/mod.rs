@@ -57,8 +57,8 @@ pub struct Captures {
     pub tap: Arc<Tap>,
     /// How much one may record.
     pub settings: CaptureSettings,
-    /// Under which bodies are read.
-    pub limits: Limits,
+    /// Under which bodies are read, as they are when a capture begins.
+    pub limits: Box<dyn Fn() -> Limits + Send + Sync>,
     /// Captures end with the data path.
     pub drain: Drain,
 }
@@ -82,7 +82,7 @@ impl Captures {
     pub(super) fn begin(&self, query: Option<&str>) -> Result<Lines, CaptureFault> {
         let wish = Wish::of(query, &self.settings)?;
         let recording = self.tap.record().ok_or(CaptureFault::Busy)?;
-        let scribe = Scribe::new(self.limits).map_err(|_| CaptureFault::NoKey)?;
+        let scribe = Scribe::new((self.limits)()).map_err(|_| CaptureFault::NoKey)?;
         let (frames, waiting) = mpsc::channel(FRAMES);
         let waiting = Arc::new(Mutex::new(Some(waiting)));
         let capture = Capture {

@@ -10,7 +10,7 @@ const BODY: &str = r#"{"id":"r","imp":[{"id":"1"}],"user":{"id":"user-4711"}}"#;
 
 fn captures(max_bytes: u64) -> Captures {
     let settings = CaptureSettings { max_time: Duration::from_mins(10), max_requests: 10_000, max_bytes };
-    Captures { tap: Arc::default(), settings, limits: Limits::default(), drain: Drain::default() }
+    Captures { tap: Arc::default(), settings, limits: Box::new(Limits::default), drain: Drain::default() }
 }
 
 /// The same request at the same time, so that every line has the same length.

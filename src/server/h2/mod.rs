@@ -20,7 +20,7 @@ use hyper::server::conn::http2;
 use hyper::service::service_fn;
 
 use self::streams::{Asked, Streams};
-use super::connection::{MAX_HEAD_BYTES, Room};
+use super::connection::{Hall, MAX_HEAD_BYTES};
 use super::drain::Stage;
 use super::http;
 use crate::gateway::Peer;
@@ -48,15 +48,15 @@ where
 }
 
 /// Serves one connection to its end.
-pub(super) async fn serve<I>(room: &Room, io: I, peer: Peer)
+pub(super) async fn serve<I>(hall: &Hall, io: I, peer: Peer)
 where
     I: Read + Write + Unpin + 'static,
 {
     let streams = Rc::new(Streams::new());
-    let answering = (room.clone(), Rc::clone(&streams));
+    let answering = (hall.clone(), Rc::clone(&streams));
     let service = service_fn(move |request| {
         let started = Clock::monotonic();
-        let (room, asked) = (answering.0.clone(), Asked::new(&answering.1));
+        let (room, asked) = (answering.0.room(), Asked::new(&answering.1));
         async move {
             let reply = http::answer(&room, with_host(request), peer, started).await;
             Ok::<_, Infallible>(asked.answered(reply))
@@ -65,10 +65,9 @@ where
     let mut builder = http2::Builder::new(OnThisThread);
     builder.max_concurrent_streams(MAX_STREAMS).max_header_list_size(HEAD_LIST_BYTES);
     builder.max_send_buf_size(MAX_READY_BYTES);
-    let plane = &room.seat().plane;
-    let mut patience = plane.settings.keep_alive;
+    let mut patience = hall.room().settings().keep_alive;
     let mut connection = pin!(builder.serve_connection(io, service));
-    let mut closing = pin!(plane.drain.reached(Stage::Closing));
+    let mut closing = pin!(hall.seat().plane.drain.reached(Stage::Closing));
     let mut told = false;
     let mut watchdog = pin!(tokio::time::sleep(patience));
     loop {

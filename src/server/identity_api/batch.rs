@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 
 use super::caller::Caller;
 use super::{Answer, Fault, body, login};
-use crate::server::connection::Room;
+use crate::server::live::Room;
 use crate::server::reply;
 
 /// Logins at the operator at once, of one batch: the operator's own limit is shared with everybody else.
@@ -26,7 +26,7 @@ pub(super) async fn batch(
     request: Request<Incoming>,
 ) -> Result<Answer, Fault> {
     let media = ["application/x-ndjson", "application/ndjson", "application/json"];
-    let most = room.seat().plane.settings.max_batch_lines;
+    let most = room.settings().max_batch_lines;
     let bytes = body::read(room, request, (&media, most.saturating_mul(LINE_BYTES))).await?;
     let lines = lines(bytes.expose(), most)?;
     let answers = stream::iter(lines).map(|line| one(room, caller, line)).buffered(AT_ONCE);

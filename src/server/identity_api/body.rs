@@ -7,7 +7,7 @@ use hyper::body::Incoming;
 use super::Fault;
 use crate::net::body::{ReadError, read_capped};
 use crate::secret::Secret;
-use crate::server::connection::Room;
+use crate::server::live::Room;
 
 /// Reads a body of one of these media types; one that is not named counts as the first.
 pub(super) async fn read(
@@ -22,7 +22,7 @@ pub(super) async fn read(
     if !fits {
         return Err(Fault::MediaType(media.first().copied().unwrap_or_default().to_owned()));
     }
-    let timeout = room.seat().plane.settings.body_timeout;
+    let timeout = room.settings().body_timeout;
     let read = tokio::time::timeout(timeout, read_capped(request.into_body(), most)).await;
     match read.map_err(|_| Fault::BodyTimeout)? {
         // Wiped on drop. Usually no copy: the body is one frame that nobody else holds.

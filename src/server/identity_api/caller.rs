@@ -8,7 +8,7 @@ use ::http::HeaderMap;
 use super::Fault;
 use super::user_id::UserId;
 use crate::gateway::{Directory, ProviderSettings, Publisher, bearer};
-use crate::server::connection::Room;
+use crate::server::live::Room;
 
 /// Which of its publishers a provider means, where it serves several.
 const PUBLISHER: &str = "x-publisher-id";

@@ -12,7 +12,7 @@ use super::{Answer, Fault, body, consent, said};
 use crate::identity::{self, Login, LoginAnswer, Origin};
 use crate::privacy::{Said, judge_login};
 use crate::secret::Secret;
-use crate::server::connection::Room;
+use crate::server::live::Room;
 use crate::sso::Verified;
 use crate::uid2::{DiiError, DiiHash, DiiKind, Email, Phone};
 

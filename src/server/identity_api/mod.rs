@@ -14,7 +14,7 @@ use ::http::{Method, Request};
 use bytes::Bytes;
 use hyper::body::Incoming;
 
-use super::connection::Room;
+use super::live::Room;
 use super::reply::{self, Reply};
 use crate::gateway::{Peer, Publisher, denial_label, regime};
 use crate::identity::Status;
@@ -70,7 +70,7 @@ pub(super) async fn call(room: &Room, request: Request<Incoming>, peer: Peer) ->
 }
 
 async fn attempt(room: &Room, request: Request<Incoming>, peer: Peer) -> Result<Answer, Fault> {
-    if !peer.is_private(room.seat().plane.settings.insecure_identity) {
+    if !peer.is_private(room.settings().insecure_identity) {
         return Err(Fault::TlsRequired);
     }
     let directory = &room.gateway().shared().directory;

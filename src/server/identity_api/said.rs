@@ -6,7 +6,7 @@ use super::{Answer, Fault};
 use crate::gateway::{Publisher, denial_label, regime};
 use crate::identity::{self, Denial, Notice};
 use crate::privacy::Said;
-use crate::server::connection::Room;
+use crate::server::live::Room;
 use crate::uid2::{DiiHash, Scope};
 
 /// Most sections that a `gpp_sid` may name: a record keeps no more.

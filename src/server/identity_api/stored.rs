@@ -8,7 +8,7 @@ use super::{Answer, Fault, body, consent, said, tenants};
 use crate::gateway::Publisher;
 use crate::identity::{Imported, LoginAnswer, TokenAnswer, Unfit};
 use crate::privacy::{self, Said};
-use crate::server::connection::Room;
+use crate::server::live::Room;
 use crate::uid2::wire;
 
 /// Largest identity handed over, bytes: the three strings of one are below 2 KiB.

@@ -4,7 +4,7 @@ use super::Fault;
 use super::user_id::UserId;
 use crate::gateway::Publisher;
 use crate::identity::{self, Phase, Status};
-use crate::server::connection::Room;
+use crate::server::live::Room;
 
 /// What each tenant knows of the user, the one that counts first: an opt-out, else what can be used, else what is newest.
 /// After a logout there is nothing to tell: the marker that makes late answers lose is ours alone.

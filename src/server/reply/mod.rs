@@ -15,8 +15,10 @@ use super::capture::{self, CaptureFault, Lines};
 use crate::gateway::{Outcome, OutcomeAnswer, Reject, RejectKind};
 
 mod identity;
+mod reload;
 
 pub(super) use identity::{identity, identity_line};
+pub(super) use reload::reloaded;
 
 /// A response of any listener.
 pub(super) type Reply = Response<Full<Bytes>>;

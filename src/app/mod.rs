@@ -3,6 +3,9 @@
 //! Two planes. The control plane is one small multi-thread runtime: operator, refreshes, store, admin. The data
 //! plane is one thread per core, see `server::worker`.
 
+mod generation;
+mod reload;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -10,16 +13,22 @@ use anyhow::Context;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::config::Config;
-use crate::gateway::{self, Directory, PublisherSettings, Shared};
+use crate::gateway;
 use crate::identity::{self, Identities};
 use crate::net::{HyperTransport, Transport, TransportSettings, tls};
 use crate::operator::{self, OperatorClient, Operators};
-use crate::server::{self, Admin, AdminState, CaptureSettings, Captures, DataPlane, Drain, Plane, Stage};
+use crate::server::{
+    self, Admin, AdminState, CaptureSettings, Captures, Configured, DataPlane, Drain, Live, Plane, Stage,
+};
 use crate::sso::{self, Providers};
 use crate::ssp;
 use crate::store::{self, Store};
 use crate::telemetry::Registry;
 use crate::time::Clock;
+
+pub use reload::{Reloader, Source};
+
+use generation::Lasting;
 
 /// Threads of the control plane: enough that one busy with cryptography does not hold up the others.
 const CONTROL_THREADS: usize = 2;
@@ -34,6 +43,7 @@ pub struct App {
     capture: CaptureSettings,
     registry: Registry,
     store: Store,
+    reloader: Arc<Reloader>,
 }
 
 /// A gateway that serves.
@@ -42,7 +52,7 @@ pub struct Running {
     data: DataPlane,
     admin: SocketAddr,
     drain: Drain,
-    drain_time: std::time::Duration,
+    live: Live,
     registry: Registry,
     store: Store,
 }
@@ -50,6 +60,11 @@ pub struct Running {
 impl App {
     /// Opens the store, builds every floor and binds both listeners. Nothing is answered yet.
     pub fn build(config: Config) -> anyhow::Result<Self> {
+        Self::build_from(config, None)
+    }
+
+    /// The same for a configuration that can be read again.
+    pub fn build_from(mut config: Config, source: Option<Source>) -> anyhow::Result<Self> {
         let control = Builder::new_multi_thread()
             .worker_threads(CONTROL_THREADS)
             .thread_name("control")
@@ -62,52 +77,51 @@ impl App {
         server::register_build(&registry)?;
         let store = {
             let _entered = control.enter();
-            Store::open(config.store, Clock::System, store::Metrics::register(&registry)?)?
+            Store::open(config.store.clone(), Clock::System, store::Metrics::register(&registry)?)?
         };
         let operators = operators(&config.operator, &config.operator_euid, &registry)?;
-        let vendors = Arc::new(config.vendors);
+        let vendors = Arc::clone(&config.vendors);
         let identities = {
             let parts = identity::Parts {
                 store: store.clone(),
                 operators,
-                providers: providers(config.sso, &registry)?,
+                providers: providers(std::mem::take(&mut config.sso), &registry)?,
                 vendors: vendors.list(),
                 clock: Clock::System,
                 metrics: identity::Metrics::register(&registry)?,
             };
-            Identities::new(config.identity, parts, control.handle().clone())?
-        };
-        identities.serve(config.publishers.iter().flat_map(PublisherSettings::tenants).cloned());
-        let ssps = ssp_seeds(config.ssps, config.server.workers, &registry)?;
-        let labels = gateway::Labels {
-            publishers: config.publishers.iter().map(|p| p.id.clone()).collect(),
-            ssps: ssps.iter().map(|seed| seed.settings().id.clone()).collect(),
-            max_publishers: config.metrics_publishers,
+            Identities::new(config.identity.clone(), parts, control.handle().clone())?
         };
         control.spawn(Arc::clone(&vendors).watch());
-        let shared = Shared {
-            directory: Directory::new(config.publishers)?.with_providers(config.providers)?,
+        let lasting = Lasting {
             identities,
-            metrics: gateway::Metrics::register(&registry, &labels)?,
-            limits: config.limits,
             vendors,
-            insecure_identity: config.server.insecure_identity,
-            require_key: config.require_key,
             tap: Arc::default(),
-            debug: config.debug,
-            gzip_min_bytes: config.gzip_min_bytes,
-            origins: config.origins.clone(),
+            families: gateway::Families::register(&registry)?,
+            ssp_metrics: ssp::Metrics::register(&registry)?,
+            workers: config.server.workers,
         };
+        let start = reload::Start {
+            source,
+            resolved: config.resolved.clone(),
+            files: std::mem::take(&mut config.files),
+        };
+        let (admin_token, capture) = (config.admin.token.take(), config.capture);
+        let live = Live::new(lasting.generation(config, None)?);
+        let reloader = Reloader::new(lasting, live.clone(), reload::Metrics::register(&registry)?, start);
         let plane = Plane {
-            settings: Arc::new(config.server),
-            shared: Arc::new(shared),
-            ssps: Arc::new(ssps),
+            live,
             metrics: server::Metrics::register(&registry)?,
             drain: Drain::default(),
             control: control.handle().clone(),
         };
-        let (admin_token, capture) = (config.admin.token, config.capture);
-        Ok(Self { control, plane, data, admin, admin_token, capture, registry, store })
+        let reloader = Arc::new(reloader);
+        Ok(Self { control, plane, data, admin, admin_token, capture, registry, store, reloader })
+    }
+
+    /// Who reads the configuration again.
+    pub fn reloader(&self) -> Arc<Reloader> {
+        Arc::clone(&self.reloader)
     }
 
     /// The control runtime, for what else the process watches.
@@ -122,31 +136,37 @@ impl App {
 
     /// What the data listener speaks: `http` or `https`.
     pub fn data_scheme(&self) -> &'static str {
-        if self.plane.settings.tls.is_some() { "https" } else { "http" }
+        if self.plane.live.current().settings.tls.is_some() { "https" } else { "http" }
     }
 
     /// Starts both planes.
     pub fn start(self) -> anyhow::Result<Running> {
         let admin = self.admin.local_addr()?;
+        let live = self.plane.live.clone();
         let state = AdminState {
             registry: self.registry.clone(),
             drain: self.plane.drain.clone(),
             token: self.admin_token,
             captures: Captures {
-                tap: Arc::clone(&self.plane.shared.tap),
+                tap: Arc::clone(&self.plane.live.current().shared.tap),
+                limits: Box::new(move || live.current().shared.limits),
                 settings: self.capture,
-                limits: self.plane.shared.limits,
                 drain: self.plane.drain.clone(),
             },
+            configured: Arc::clone(&self.reloader) as Arc<dyn Configured>,
         };
         let entered = self.control.enter();
         let listener = tokio::net::TcpListener::from_std(self.admin)?;
         drop(entered);
         self.control.spawn(Admin::new(state, admin).serve(listener));
         let data = DataPlane::start(&self.plane, self.data).context("data plane")?;
-        let drain_time = self.plane.settings.drain;
+        let Plane { live, drain, .. } = self.plane;
+        let pause = live.current().settings.reload_poll;
+        if !pause.is_zero() {
+            self.control.spawn(self.reloader.watch(pause));
+        }
         let (control, registry, store) = (self.control, self.registry, self.store);
-        Ok(Running { control, data, admin, drain: self.plane.drain, drain_time, registry, store })
+        Ok(Running { control, data, admin, drain, live, registry, store })
     }
 }
 
@@ -172,10 +192,11 @@ impl Running {
         F: Future<Output = ()>,
         S: Future<Output = ()>,
     {
-        let Self { control, data, drain, drain_time, store, .. } = self;
+        let Self { control, data, drain, live, store, .. } = self;
         let closed = control.block_on(async {
             first.await;
             drain.enter(Stage::Draining);
+            let drain_time = live.current().settings.drain;
             tracing::info!(seconds = drain_time.as_secs(), "draining");
             let gently = async {
                 tokio::time::sleep(drain_time).await;
@@ -238,18 +259,4 @@ fn operator_client(
         tls,
     });
     Ok(OperatorClient::new(settings.clone(), Arc::new(transport), Clock::System, metrics))
-}
-
-fn ssp_seeds(
-    settings: Vec<ssp::Settings>,
-    workers: usize,
-    registry: &Registry,
-) -> anyhow::Result<Vec<ssp::Seed>> {
-    let metrics = ssp::Metrics::register(registry)?;
-    let seed = |settings: ssp::Settings| {
-        let id = settings.id.clone();
-        let tls = tls::client_config(settings.ca.as_deref()).with_context(|| format!("ssp.{id}.tls.ca"))?;
-        ssp::Seed::new(settings, workers, tls, &metrics).with_context(|| format!("ssp.{id}.url"))
-    };
-    settings.into_iter().map(seed).collect()
 }
