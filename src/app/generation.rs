@@ -36,8 +36,13 @@ impl Lasting {
         };
         let tenants: Vec<_> =
             config.publishers.iter().flat_map(PublisherSettings::tenants).cloned().collect();
+        let directory = Directory::new(config.publishers)?.with_providers(config.providers)?;
+        let directory = match before {
+            Some(before) => directory.counting_on(&before.shared.directory),
+            None => directory,
+        };
         let shared = Shared {
-            directory: Directory::new(config.publishers)?.with_providers(config.providers)?,
+            directory,
             identities: self.identities.clone(),
             metrics: self.families.bind(&labels),
             limits: config.limits,

@@ -6,7 +6,7 @@ const LATER: &[(&str, &[&str])] = &[
     ("server", &["passthrough"]),
     ("server.tls", &["client_ca", "require_client_cert"]),
     ("store", &["urls", "cluster", "ca", "max_stale_s"]),
-    ("publisher", &["client_certs", "rate_per_s", "holdout_percent", "cookie"]),
+    ("publisher", &["client_certs", "holdout_percent", "cookie"]),
     ("ssp", &["http2", "breaker"]),
 ];
 

@@ -12,6 +12,7 @@ use super::reader::{At, Context, Section};
 use super::sections;
 use crate::gateway::{DiiGuard, Hint, KeyDigest, Match, Mode, PublisherSettings, UserIdFrom};
 use crate::identity::{self, Notice};
+use crate::net::rate::RateSettings;
 use crate::privacy::Policy;
 use crate::ssp;
 
@@ -131,6 +132,7 @@ fn one(section: &Section<'_>, registry: &mut Registry<'_>) -> Option<PublisherSe
     let guards = [("strip", DiiGuard::Strip), ("reject", DiiGuard::Reject), ("off", DiiGuard::Off)];
     let dii_guard = section.choice("dii_guard", &guards);
     let inserter = inserter(section);
+    let rate = rate(section);
     let notices = [("always", Notice::Always), ("per_login", Notice::PerLogin)];
     let notice = section.choice("notice", &notices);
     let trusted = registry.providers.trusted_by(&name);
@@ -155,6 +157,7 @@ fn one(section: &Section<'_>, registry: &mut Registry<'_>) -> Option<PublisherSe
         mode: mode?,
         dii_guard: dii_guard?,
         inserter,
+        rate,
     })
 }
 
@@ -183,6 +186,17 @@ fn hints_unauthenticated(section: &Section<'_>) -> Vec<Hint> {
         Some(*hint)
     };
     section.list(key).into_iter().filter_map(hint).collect()
+}
+
+/// `rate_per_s`, 0 for no limit, and `rate_burst`, by default those of one second.
+fn rate(section: &Section<'_>) -> Option<RateSettings> {
+    let number = |key, default: u32| {
+        let low = u64::from(key == "rate_burst");
+        u32::try_from(section.integer(key, low..=1_000_000, default.into())).unwrap_or(u32::MAX)
+    };
+    let per_s = number("rate_per_s", 0);
+    let burst = number("rate_burst", per_s.max(1));
+    (per_s > 0).then_some(RateSettings { per_s, burst })
 }
 
 /// Who put the EID there: a name, or the key is left out.

@@ -52,6 +52,11 @@ impl Caller {
         }
     }
 
+    /// Counts the request of a publisher that is known by now; any other is counted once its body names the publisher.
+    pub fn count_one(&self, now: Instant) -> Result<(), Reject> {
+        self.0.as_ref().map_or(Ok(()), |publisher| publisher.count_one(now))
+    }
+
     /// Index of the publisher.
     pub fn publisher(&self) -> Option<usize> {
         self.0.as_ref().map(|publisher| publisher.index)
@@ -144,6 +149,9 @@ pub(super) fn admit(shared: &Shared, legs: &[Leg], inbound: Inbound) -> Result<A
         Some(publisher) => Arc::clone(publisher),
         None => return Err(Reject::early(RejectKind::NoPublisher)),
     };
+    if !by_key {
+        publisher.count_one(started)?;
+    }
     let sec_gpc = headers::sec_gpc(&inbound);
     let scope = publisher.settings.scope_for(|| signals::of_request(&request, sec_gpc));
     // First who is named, in the request as it came: whom the guard cuts may have left all the same. Then the guard. Last

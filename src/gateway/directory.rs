@@ -2,13 +2,17 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use super::outcome::{Reject, RejectKind};
 use crate::identity;
+use crate::net::rate::{Rate, RateSettings};
 use crate::openrtb::BidRequest;
 use crate::privacy::Policy;
+use crate::time::Clock;
 
 /// SHA-256 of an API key's text. Only digests are ever stored.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -58,6 +62,8 @@ pub struct PublisherSettings {
     pub dii_guard: DiiGuard,
     /// `inserter` of the EID, written where the dialect has it.
     pub inserter: Option<String>,
+    /// Most ad requests; `None`: as many as come.
+    pub rate: Option<RateSettings>,
 }
 
 /// What makes a request without a key belong to a publisher. Compared case-insensitively, except ids.
@@ -149,6 +155,8 @@ pub struct Publisher {
     pub index: usize,
     /// Its settings.
     pub settings: PublisherSettings,
+    /// What counts its ad requests, where there is a limit.
+    pub(super) rate: Option<Arc<Rate>>,
 }
 
 /// An identity provider that may act for publishers.
@@ -200,9 +208,23 @@ impl Directory {
             provider_keys: HashMap::new(),
         };
         for (index, settings) in settings.into_iter().enumerate() {
-            directory.add(Publisher { index, settings })?;
+            let rate = settings.rate.map(|rate| Arc::new(Rate::new(rate, Clock::monotonic())));
+            directory.add(Publisher { index, settings, rate })?;
         }
         Ok(directory)
+    }
+
+    /// The same publishers, whose requests are counted on where `before` counted them.
+    #[must_use]
+    pub fn counting_on(mut self, before: &Self) -> Self {
+        for publisher in &mut self.publishers {
+            let known = before.by_id(&publisher.settings.id).and_then(|known| known.rate.as_ref());
+            let same = known.filter(|rate| Some(rate.settings()) == publisher.settings.rate);
+            if let (Some(rate), Some(publisher)) = (same, Arc::get_mut(publisher)) {
+                publisher.rate = Some(Arc::clone(rate));
+            }
+        }
+        self
     }
 
     /// The same publishers, with those who may act for them; a key that is a publisher's already is an error.
@@ -248,7 +270,7 @@ impl Directory {
     }
 
     fn add(&mut self, publisher: Publisher) -> Result<(), DirectoryError> {
-        let Publisher { index, settings } = &publisher;
+        let Publisher { index, settings, .. } = &publisher;
         let (index, matches) = (*index, &settings.matches);
         let clash = |other: Option<usize>, what| match other {
             Some(first) => Err(DirectoryError {
@@ -326,6 +348,14 @@ impl PublisherSettings {
 }
 
 impl Publisher {
+    /// One more ad request of this publisher, or the refusal of it.
+    pub(super) fn count_one(&self, now: Instant) -> Result<(), Reject> {
+        let Some(rate) = &self.rate else { return Ok(()) };
+        let limited =
+            |wait: Duration| RejectKind::RateLimited { retry_after_s: wait.as_secs().saturating_add(1) };
+        rate.try_take(now).map_err(|wait| Reject { publisher: Some(self.index), kind: limited(wait) })
+    }
+
     /// The request stands on a property where no identity may be added.
     pub fn denies(&self, request: &BidRequest) -> bool {
         let denied = &self.settings.matches.deny_domains;

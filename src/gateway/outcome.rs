@@ -116,6 +116,12 @@ pub enum RejectKind {
         /// Byte offset into the body.
         offset: usize,
     },
+    /// More requests of the publisher than `rate_per_s` and `rate_burst` allow.
+    #[error("this publisher sends more requests than it may")]
+    RateLimited {
+        /// Seconds until one more is taken.
+        retry_after_s: u64,
+    },
     /// Too many requests at once.
     #[error("too many requests in flight")]
     Overload,
@@ -140,6 +146,7 @@ impl Reject {
             RejectKind::TooLarge { .. } => OutcomeLabel::TooLarge,
             RejectKind::BodyTimeout(_) => OutcomeLabel::Timeout,
             RejectKind::BodyBroken => OutcomeLabel::Cancelled,
+            RejectKind::RateLimited { .. } => OutcomeLabel::RateLimited,
             RejectKind::Overload => OutcomeLabel::Shed,
         }
     }

@@ -14,6 +14,7 @@ pub mod h1;
 pub(crate) mod peer;
 pub mod permit;
 pub mod pool;
+pub mod rate;
 pub mod tls;
 pub mod transport;
 

@@ -42,6 +42,7 @@ async fn attempt(
     let (head, body) = request.into_parts();
     let caller = Caller::of(room.gateway().shared(), &head.headers)?;
     counted.publisher.set(caller.publisher());
+    caller.count_one(started)?;
     let body = read_body(&head.headers, body, settings).await;
     let body = body.map_err(|kind| Reject { publisher: caller.publisher(), kind })?;
     room.gateway().handle(Inbound { headers: head.headers, caller, body, started, peer }).await

@@ -22,6 +22,7 @@ mod merge;
 mod operator_faults;
 mod policy_test;
 mod privacy;
+mod rate;
 mod reload;
 mod replay;
 mod restart;

@@ -87,6 +87,7 @@ fn rejected(kind: &RejectKind) -> Reply {
         RejectKind::MediaType | RejectKind::ContentCoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         RejectKind::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         RejectKind::BodyTimeout(_) => StatusCode::REQUEST_TIMEOUT,
+        RejectKind::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
         RejectKind::Overload => StatusCode::SERVICE_UNAVAILABLE,
     };
     let mut extra = Map::new();
@@ -103,6 +104,9 @@ fn rejected(kind: &RejectKind) -> Reply {
         extra.insert("code".into(), "tls_required".into());
     }
     let mut reply = problem(status, &kind.to_string(), extra);
+    if let RejectKind::RateLimited { retry_after_s } = kind {
+        reply.headers_mut().insert(RETRY_AFTER, (*retry_after_s).into());
+    }
     match status {
         StatusCode::SERVICE_UNAVAILABLE => drop(reply.headers_mut().insert(RETRY_AFTER, RETRY_SOON)),
         StatusCode::UNAUTHORIZED => drop(reply.headers_mut().insert(WWW_AUTHENTICATE, BEARER)),
