@@ -66,7 +66,7 @@ impl World {
     /// A request as the server hands it over.
     pub(super) fn inbound(&self, body: &Bytes, user: usize) -> Inbound {
         let headers = headers(body.len(), user);
-        let caller = Caller::of(self.gateway.shared(), &headers).expect("a known key");
+        let caller = Caller::of(self.gateway.shared(), &headers, None).expect("a known key");
         let peer = Peer { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), trusted: false, tls: false };
         Inbound { headers, caller, body: body.clone(), started: Clock::monotonic(), peer }
     }

@@ -4,9 +4,8 @@
 const LATER: &[(&str, &[&str])] = &[
     ("debug", &["sample"]),
     ("server", &["passthrough"]),
-    ("server.tls", &["client_ca", "require_client_cert"]),
     ("store", &["urls", "cluster", "ca", "max_stale_s"]),
-    ("publisher", &["client_certs", "holdout_percent", "cookie"]),
+    ("publisher", &["holdout_percent", "cookie"]),
     ("ssp", &["http2", "breaker"]),
 ];
 

@@ -107,6 +107,7 @@ fn one(section: &Section<'_>, registry: &mut Registry<'_>) -> Option<PublisherSe
     let id = id(section, &mut registry.ids);
     let name = id.clone().unwrap_or_default();
     let api_keys = api_keys(section, registry, &name);
+    let client_certs = client_certs(section, registry, &name);
     let matches = matches(section, registry, &name);
     let default = section.flag("default", false);
     if default {
@@ -147,6 +148,7 @@ fn one(section: &Section<'_>, registry: &mut Registry<'_>) -> Option<PublisherSe
         euid: own.euid.map(tenant),
         id: id?,
         api_keys,
+        client_certs,
         matches,
         default,
         policy,
@@ -240,6 +242,26 @@ pub(super) fn api_key(section: &Section<'_>, text: &str, at: &At<'_>) -> Option<
 
 const API_KEY_SHAPE: &str =
     "must be \"sha256:\" and the 64 hex digits of the SHA-256 of the key's text (keygen api-key makes one)";
+
+/// `sha256:` and the hex digits of a certificate's SHA-256, or `dns:` and a name in it.
+fn client_certs(section: &Section<'_>, registry: &mut Registry<'_>, id: &str) -> Vec<KeyDigest> {
+    let mut found = Vec::new();
+    for (text, at) in section.list("client_certs") {
+        let lower = text.to_ascii_lowercase();
+        let name = lower.strip_prefix("dns:").filter(|name| !name.is_empty() && !name.contains('*'));
+        let digest = name.map(KeyDigest::of_dns_name);
+        match digest.or_else(|| lower.strip_prefix("sha256:").and_then(unhex).map(KeyDigest)) {
+            Some(digest) => {
+                registry.claim(section, "client_certs", ("a client certificate", lower), id);
+                found.push(digest);
+            }
+            None => section.wrong(&at, "client_certs", CLIENT_CERT_SHAPE),
+        }
+    }
+    found
+}
+
+const CLIENT_CERT_SHAPE: &str = "must be \"sha256:\" and the 64 hex digits of the certificate's SHA-256, or \"dns:\" and a whole DNS name in it";
 
 fn unhex(text: &str) -> Option<[u8; 32]> {
     let mut out = [0_u8; 32];

@@ -100,6 +100,7 @@ fn the_commented_example_shows_the_defaults() {
         "privacy = ",
         "headers = ",
         "tls = ",
+        "client_ca = ",
         "euid = ",
         "gvl = ",
         "gvl_id = ",

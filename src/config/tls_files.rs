@@ -2,7 +2,7 @@
 
 use super::reader::{At, Section};
 use super::resolved::Value;
-use crate::server::{Tls, TlsFault};
+use crate::server::{Clients, Tls, TlsFault};
 
 /// A file that was read.
 struct File<'a> {
@@ -16,14 +16,28 @@ pub(super) fn tls(server: &Section<'_>) -> Option<Tls> {
     let section = server.table("tls", "server.tls")?;
     let (cert, key) = (file(&section, "cert"), file(&section, "key"));
     let (cert, key) = (section.required("cert", cert), section.required("key", key));
-    let (cert, key) = (cert?, key?);
     let wrong = |name, file: &File<'_>, reason| {
         section.wrong(&file.at, name, format!("file {}: {reason}", file.path));
     };
-    match Tls::from_pem(&cert.bytes, &key.bytes) {
+    let ca = file(&section, "client_ca");
+    let required = section.flag("require_client_cert", false);
+    if required && ca.is_none() && !section.holds("client_ca") {
+        section.missing(
+            "client_ca",
+            "is required with require_client_cert: who signs the clients' certificates",
+        );
+    }
+    let (cert, key) = (cert?, key?);
+    let clients = ca.as_ref().map(|ca| Clients { ca: &ca.bytes, required });
+    match Tls::from_pem(&cert.bytes, &key.bytes, clients) {
         Ok(tls) => return Some(tls),
         Err(TlsFault::Certificate(reason)) => wrong("cert", &cert, reason),
         Err(TlsFault::Key(reason)) => wrong("key", &key, reason),
+        Err(TlsFault::ClientCa(reason)) => {
+            if let Some(ca) = &ca {
+                wrong("client_ca", ca, reason);
+            }
+        }
     }
     None
 }

@@ -110,7 +110,7 @@ const WARM_UP: Duration = Duration::from_secs(10);
 
 /// Whoever was named, else whoever a key names, else nobody yet.
 fn caller(shared: &Shared, question: &Question) -> anyhow::Result<Result<Caller, Reject>> {
-    let Some(id) = &question.publisher else { return Ok(Caller::of(shared, &question.headers)) };
+    let Some(id) = &question.publisher else { return Ok(Caller::of(shared, &question.headers, None)) };
     let known = shared.directory.publishers().iter().find(|publisher| publisher.settings.id == *id);
     let publisher = known.with_context(|| format!("no [[publisher]] has the id \"{id}\""))?;
     Ok(Ok(Caller::of_publisher(Arc::clone(publisher))))

@@ -214,7 +214,7 @@ mod tests {
         if !header.is_empty() {
             headers.insert(HeaderName::from_static(header), HeaderValue::from_static("x"));
         }
-        let caller = Caller::of(gateway.shared(), &headers).unwrap();
+        let caller = Caller::of(gateway.shared(), &headers, None).unwrap();
         let body = format!(r#"{{"id":"r","imp":[{{"id":"1"}}],"user":{user}}}"#).into();
         let inbound = Inbound { headers, caller, body, started: Clock::monotonic(), peer };
         gateway.explain(inbound).await.err().map(|reject| reject.label())

@@ -9,6 +9,7 @@ use http::HeaderMap;
 use smallvec::SmallVec;
 
 use super::budget::Budget;
+use super::certified::Certified;
 use super::directory::Publisher;
 use super::outcome::{Reject, RejectKind};
 use super::subject::Named;
@@ -33,18 +34,24 @@ pub struct Inbound {
     pub peer: Peer,
 }
 
-/// Whom a presented key belongs to; nobody when none was presented. Made from the head alone, so that a stranger's body
+/// Whom a presented key or certificate belongs to; nobody when none was presented. Made from the head alone, so that a stranger's body
 /// is not even read where a key is required.
 #[derive(Clone, Debug)]
 pub struct Caller(pub(super) Option<Arc<Publisher>>);
 
 impl Caller {
-    /// Looks at `Authorization`. A presented but unknown key is refused, never ignored.
-    pub fn of(shared: &Shared, headers: &HeaderMap) -> Result<Self, Reject> {
+    /// Looks at `Authorization`, then at the connection's certificate. One that was presented and is not known is refused,
+    /// never ignored.
+    pub fn of(shared: &Shared, headers: &HeaderMap, certified: Option<&Certified>) -> Result<Self, Reject> {
         match headers::bearer(headers).map_err(Reject::early)? {
             Some(key) => {
                 let publisher =
                     shared.directory.by_key(key).ok_or(RejectKind::UnknownKey).map_err(Reject::early)?;
+                Ok(Self(Some(Arc::clone(publisher))))
+            }
+            None if certified.is_some() => {
+                let publisher = certified.and_then(|certified| shared.directory.by_certificate(certified));
+                let publisher = publisher.ok_or(RejectKind::UnknownCertificate).map_err(Reject::early)?;
                 Ok(Self(Some(Arc::clone(publisher))))
             }
             None if shared.require_key => Err(Reject::early(RejectKind::KeyRequired)),

@@ -38,6 +38,8 @@ pub struct PublisherSettings {
     pub id: String,
     /// Digests of the API keys that are valid now.
     pub api_keys: Vec<KeyDigest>,
+    /// Client certificates that are valid now: their SHA-256, or names in them.
+    pub client_certs: Vec<KeyDigest>,
     /// Requests without a key that belong to this publisher.
     pub matches: Match,
     /// Takes requests that nothing else matches.
@@ -184,6 +186,7 @@ pub struct DirectoryError {
 pub struct Directory {
     publishers: Vec<Arc<Publisher>>,
     keys: HashMap<KeyDigest, usize>,
+    certificates: HashMap<KeyDigest, usize>,
     publisher_ids: HashMap<String, usize>,
     domains: HashMap<String, usize>,
     bundles: HashMap<String, usize>,
@@ -199,6 +202,7 @@ impl Directory {
         let mut directory = Self {
             publishers: Vec::with_capacity(settings.len()),
             keys: HashMap::new(),
+            certificates: HashMap::new(),
             publisher_ids: HashMap::new(),
             domains: HashMap::new(),
             bundles: HashMap::new(),
@@ -283,6 +287,9 @@ impl Directory {
         for key in &settings.api_keys {
             clash(self.keys.insert(*key, index), "an API key")?;
         }
+        for certificate in &settings.client_certs {
+            clash(self.certificates.insert(*certificate, index), "a client certificate")?;
+        }
         for id in &matches.publisher_ids {
             clash(self.publisher_ids.insert(id.clone(), index), "a publisher id")?;
         }
@@ -313,6 +320,10 @@ impl Directory {
         let presented = KeyDigest::of(key);
         let (stored, index) = self.keys.get_key_value(&presented)?;
         if bool::from(stored.0.ct_eq(&presented.0)) { self.publishers.get(*index) } else { None }
+    }
+
+    pub(super) fn by_certificate_digest(&self, digest: &KeyDigest) -> Option<&Arc<Publisher>> {
+        self.certificates.get(digest).and_then(|index| self.publishers.get(*index))
     }
 
     /// The publisher that a request's own members, or its host, name.

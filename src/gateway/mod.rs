@@ -6,6 +6,7 @@
 mod admit;
 mod answer;
 mod budget;
+mod certified;
 mod claimed;
 mod coding;
 mod debug;
@@ -50,6 +51,7 @@ use crate::ssp;
 use crate::time::Clock;
 
 pub use admit::{Caller, Inbound, Peer};
+pub use certified::Certified;
 pub use debug::DebugAllow;
 pub use decision::Decision;
 pub use directory::{

@@ -79,6 +79,9 @@ pub enum RejectKind {
     /// A credential was presented and is not known.
     #[error("the API key is not known")]
     UnknownKey,
+    /// A client certificate was presented and belongs to no publisher.
+    #[error("the client certificate is not known")]
+    UnknownCertificate,
     /// No credential, and this listener requires one.
     #[error("an API key is required")]
     KeyRequired,
@@ -139,7 +142,9 @@ impl Reject {
             RejectKind::BadRequest(_) | RejectKind::BadGzip | RejectKind::Dii { .. } => {
                 OutcomeLabel::BadRequest
             }
-            RejectKind::UnknownKey | RejectKind::KeyRequired => OutcomeLabel::Unauthorized,
+            RejectKind::UnknownKey | RejectKind::UnknownCertificate | RejectKind::KeyRequired => {
+                OutcomeLabel::Unauthorized
+            }
             RejectKind::TlsRequired => OutcomeLabel::Forbidden,
             RejectKind::NoPublisher => OutcomeLabel::NotFound,
             RejectKind::MediaType | RejectKind::ContentCoding => OutcomeLabel::Unsupported,

@@ -40,7 +40,7 @@ async fn attempt(
         return Err(Reject::early(RejectKind::Overload));
     }
     let (head, body) = request.into_parts();
-    let caller = Caller::of(room.gateway().shared(), &head.headers)?;
+    let caller = Caller::of(room.gateway().shared(), &head.headers, head.extensions.get())?;
     counted.publisher.set(caller.publisher());
     caller.count_one(started)?;
     let body = read_body(&head.headers, body, settings).await;

@@ -9,6 +9,8 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 
+use ::http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -22,7 +24,7 @@ use super::tls::{self, Tls};
 use super::watch::{Watch, Word};
 use super::worker::Seat;
 use super::{h2, http};
-use crate::gateway::Peer;
+use crate::gateway::{Certified, Peer};
 
 /// Largest request head, bytes. At most 100 headers: that is hyper's own limit, which is left alone because any other makes
 /// it fill two tables per request.
@@ -70,7 +72,7 @@ impl Hall {
         let peer = |tls| Peer { ip: address.ip().to_canonical(), trusted: false, tls };
         let tls = self.room().settings().tls.clone();
         match tls {
-            None => self.http1(stream, peer(false)).await,
+            None => self.http1(stream, peer(false), None).await,
             // In a box, so that a plain connection does not carry the room for it.
             Some(tls) => Box::pin(self.over_tls(&tls, stream, peer(true))).await,
         }
@@ -86,21 +88,30 @@ impl Hall {
             shaken = tokio::time::timeout(patience, tls.accept(stream)) => shaken,
         };
         match shaken {
-            Ok(Ok(stream)) if tls::is_h2(&stream) => h2::serve(self, TokioIo::new(stream), peer).await,
-            Ok(Ok(stream)) => self.http1(stream, peer).await,
+            Ok(Ok(stream)) => {
+                let certified = tls::certified(&stream);
+                if tls::is_h2(&stream) {
+                    h2::serve(self, TokioIo::new(stream), (peer, certified)).await;
+                } else {
+                    self.http1(stream, peer, certified).await;
+                }
+            }
             Ok(Err(fault)) => tracing::debug!(error = %fault, "TLS handshake"),
             Err(_) => tracing::debug!("TLS handshake took too long"),
         }
     }
 
-    async fn http1<S>(&self, stream: S, peer: Peer)
+    async fn http1<S>(&self, stream: S, peer: Peer, certified: Option<Certified>)
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let activity = Activity::new();
         let io = TokioIo::new(Watched::new(stream, activity.clone()));
         let answering = activity.clone();
-        let service = service_fn(|request| {
+        let service = service_fn(|mut request: Request<Incoming>| {
+            if let Some(certified) = &certified {
+                request.extensions_mut().insert(certified.clone());
+            }
             let (room, activity) = (self.room(), answering.clone());
             async move {
                 let started = activity.begin();
@@ -143,7 +154,7 @@ trait Connection: Future<Output = hyper::Result<()>> {
 
 impl<I, B, S> Connection for http1::Connection<I, S>
 where
-    S: hyper::service::HttpService<hyper::body::Incoming, ResBody = B>,
+    S: hyper::service::HttpService<Incoming, ResBody = B>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     I: hyper::rt::Read + hyper::rt::Write + Unpin,
     B: hyper::body::Body + 'static,

@@ -37,7 +37,7 @@ pub use listener::{BindError, bind};
 pub use live::{Generation, Live};
 pub use metrics::Metrics;
 pub use reload::{Configured, ReloadFault};
-pub use tls::{Tls, TlsFault};
+pub use tls::{Clients, Tls, TlsFault};
 pub use trusted::{Network, NetworkError};
 pub use worker::DataPlane;
 

@@ -6,14 +6,20 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::{self, Ticketer, kx_group};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::pki_types::pem::{Error as PemError, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use sha2::{Digest, Sha256};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+use webpki::EndEntityCert;
+
+use crate::gateway::{Certified, KeyDigest};
 
 /// In order of preference; the first is safe against a quantum computer of the future.
 const GROUPS: [&dyn SupportedKxGroup; 4] =
@@ -35,18 +41,59 @@ pub enum TlsFault {
     /// The key file.
     #[error("{0}")]
     Key(String),
+    /// The file of those who sign clients' certificates.
+    #[error("{0}")]
+    ClientCa(String),
+}
+
+/// Certificates of clients.
+#[derive(Clone, Copy)]
+pub struct Clients<'a> {
+    /// Who signs them, PEM.
+    pub ca: &'a [u8],
+    /// A client without one gets no connection.
+    pub required: bool,
+}
+
+impl Clients<'_> {
+    fn verifier(self, provider: Arc<CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>, TlsFault> {
+        let authorities = certificates(self.ca).map_err(|fault| TlsFault::ClientCa(fault.to_string()))?;
+        let mut roots = RootCertStore::empty();
+        for authority in authorities {
+            roots
+                .add(authority)
+                .map_err(|fault| TlsFault::ClientCa(format!("a certificate cannot be used: {fault}")))?;
+        }
+        let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+        let builder = if self.required { builder } else { builder.allow_unauthenticated() };
+        builder.build().map_err(|fault| TlsFault::ClientCa(fault.to_string()))
+    }
+}
+
+/// What the client's certificate, which was verified, can be known by.
+pub(super) fn certified<S>(stream: &TlsStream<S>) -> Option<Certified> {
+    let own = stream.get_ref().1.peer_certificates()?.first()?;
+    let names = EndEntityCert::try_from(own).ok();
+    let names = names.iter().flat_map(|cert| cert.valid_dns_names()).map(KeyDigest::of_dns_name);
+    let itself = KeyDigest(Sha256::digest(own).into());
+    Some(Certified(std::iter::once(itself).chain(names).collect()))
 }
 
 impl Tls {
-    /// From the certificate's chain, the server's own first, and its private key (PKCS#8, PKCS#1 or SEC1), both PEM.
-    pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, TlsFault> {
+    /// From the certificate's chain, the server's own first, and its private key (PKCS#8, PKCS#1 or SEC1), both PEM; with
+    /// those who sign its clients' certificates, if they may have some.
+    pub fn from_pem(chain: &[u8], key: &[u8], clients: Option<Clients<'_>>) -> Result<Self, TlsFault> {
         let chain = certificates(chain)?;
         let key = private_key(key)?;
         let provider = CryptoProvider { kx_groups: GROUPS.to_vec(), ..aws_lc_rs::default_provider() };
-        let config = ServerConfig::builder_with_provider(Arc::new(provider))
+        let provider = Arc::new(provider);
+        let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
-            .map_err(|fault| TlsFault::Key(fault.to_string()))?
-            .with_no_client_auth();
+            .map_err(|fault| TlsFault::Key(fault.to_string()))?;
+        let config = match clients {
+            Some(clients) => config.with_client_cert_verifier(clients.verifier(provider)?),
+            None => config.with_no_client_auth(),
+        };
         let mut config = config.with_single_cert(chain, key).map_err(refused)?;
         config.alpn_protocols = vec![H2.to_vec(), HTTP_1_1.to_vec()];
         // Sealed tickets instead of a table of sessions: nothing that all threads would lock.
@@ -128,10 +175,11 @@ mod tests {
     }
 
     fn told(chain: &str, key: &str) -> String {
-        match Tls::from_pem(chain.as_bytes(), key.as_bytes()) {
+        match Tls::from_pem(chain.as_bytes(), key.as_bytes(), None) {
             Ok(_) => String::from("ok"),
             Err(TlsFault::Certificate(what)) => format!("cert: {what}"),
             Err(TlsFault::Key(what)) => format!("key: {what}"),
+            Err(TlsFault::ClientCa(what)) => format!("client_ca: {what}"),
         }
     }
 
@@ -169,7 +217,7 @@ mod tests {
     #[test]
     fn debug_text_holds_no_key() {
         let (chain, key) = pair();
-        let tls = Tls::from_pem(chain.as_bytes(), key.as_bytes()).unwrap();
+        let tls = Tls::from_pem(chain.as_bytes(), key.as_bytes(), None).unwrap();
         assert_eq!(format!("{tls:?}"), "Tls");
     }
 }

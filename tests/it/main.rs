@@ -12,6 +12,7 @@ mod both_scopes;
 mod bytes;
 mod capture;
 mod cli;
+mod client_certs;
 mod cors;
 mod explain;
 mod h2;

@@ -23,7 +23,7 @@ use self::streams::{Asked, Streams};
 use super::connection::{Hall, MAX_HEAD_BYTES};
 use super::drain::Stage;
 use super::http;
-use crate::gateway::Peer;
+use crate::gateway::{Certified, Peer};
 use crate::time::Clock;
 
 /// Requests at once on one connection, those included whose answers have not gone out whole.
@@ -48,14 +48,17 @@ where
 }
 
 /// Serves one connection to its end.
-pub(super) async fn serve<I>(hall: &Hall, io: I, peer: Peer)
+pub(super) async fn serve<I>(hall: &Hall, io: I, (peer, certified): (Peer, Option<Certified>))
 where
     I: Read + Write + Unpin + 'static,
 {
     let streams = Rc::new(Streams::new());
     let answering = (hall.clone(), Rc::clone(&streams));
-    let service = service_fn(move |request| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
         let started = Clock::monotonic();
+        if let Some(certified) = &certified {
+            request.extensions_mut().insert(certified.clone());
+        }
         let (room, asked) = (answering.0.room(), Asked::new(&answering.1));
         async move {
             let reply = http::answer(&room, with_host(request), peer, started).await;

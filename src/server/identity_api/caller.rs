@@ -7,7 +7,7 @@ use ::http::HeaderMap;
 
 use super::Fault;
 use super::user_id::UserId;
-use crate::gateway::{Directory, ProviderSettings, Publisher, bearer};
+use crate::gateway::{Certified, Directory, ProviderSettings, Publisher, bearer};
 use crate::server::live::Room;
 
 /// Which of its publishers a provider means, where it serves several.
@@ -24,9 +24,17 @@ pub(super) enum Caller<'a> {
 }
 
 impl<'a> Caller<'a> {
-    /// Whoever presents a key; without one only where that is `allowed`.
-    pub(super) fn of(directory: &'a Directory, headers: &HeaderMap, allowed: bool) -> Result<Self, Fault> {
+    /// Whoever presents a key or a certificate; without either only where that is `allowed`.
+    pub(super) fn of(
+        directory: &'a Directory,
+        (headers, certified): (&HeaderMap, Option<&Certified>),
+        allowed: bool,
+    ) -> Result<Self, Fault> {
         let Some(key) = bearer(headers).map_err(|_| Fault::Unauthorized)? else {
+            if let Some(certified) = certified {
+                let publisher = directory.by_certificate(certified);
+                return publisher.map(Self::Publisher).ok_or(Fault::Unauthorized);
+            }
             let publisher = allowed.then(|| directory.by_host(headers)).flatten();
             return publisher.map(Self::Nobody).ok_or(Fault::Unauthorized);
         };

@@ -75,7 +75,7 @@ async fn attempt(room: &Room, request: Request<Incoming>, peer: Peer) -> Result<
     }
     let directory = &room.gateway().shared().directory;
     let is_login = request.uri().path() == BASE && request.method() == Method::POST;
-    let caller = Caller::of(directory, request.headers(), is_login)?;
+    let caller = Caller::of(directory, (request.headers(), request.extensions().get()), is_login)?;
     let publisher = caller.publisher();
     let rest = request.uri().path().strip_prefix(BASE).unwrap_or_default();
     if rest.is_empty() {

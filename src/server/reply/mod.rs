@@ -81,7 +81,9 @@ fn rejected(kind: &RejectKind) -> Reply {
         RejectKind::BadRequest(_) | RejectKind::BadGzip | RejectKind::BodyBroken | RejectKind::Dii { .. } => {
             StatusCode::BAD_REQUEST
         }
-        RejectKind::UnknownKey | RejectKind::KeyRequired => StatusCode::UNAUTHORIZED,
+        RejectKind::UnknownKey | RejectKind::UnknownCertificate | RejectKind::KeyRequired => {
+            StatusCode::UNAUTHORIZED
+        }
         RejectKind::TlsRequired => StatusCode::FORBIDDEN,
         RejectKind::NoPublisher => StatusCode::NOT_FOUND,
         RejectKind::MediaType | RejectKind::ContentCoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
