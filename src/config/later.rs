@@ -4,7 +4,6 @@
 const LATER: &[(&str, &[&str])] = &[
     ("debug", &["sample"]),
     ("server", &["passthrough"]),
-    ("store", &["urls", "cluster", "ca", "max_stale_s"]),
     ("publisher", &["holdout_percent", "cookie"]),
     ("ssp", &["http2", "breaker"]),
 ];

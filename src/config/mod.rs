@@ -16,6 +16,7 @@ mod resolved;
 mod secrets;
 mod sections;
 mod ssp;
+mod store_section;
 mod tls_files;
 
 use std::collections::BTreeMap;
@@ -143,7 +144,7 @@ fn resolve(main: &Source, included: &[Source], context: &Context<'_>) -> Option<
     let admin = sections::admin(&section("admin"));
     let ([operator, operator_euid], has_operator) = sections::operators(&section("operator"));
     let identity = sections::identity(&section("identity"));
-    let store = sections::store(&section("store"));
+    let store = store_section::store(&section("store"));
     let log = sections::log(&section("log"));
     let metrics_publishers = sections::metrics(&section("metrics"));
     let ssps = ssp::all(&tables, context);

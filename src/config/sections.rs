@@ -1,4 +1,4 @@
-//! `[server]`, `[admin]`, `[operator]`, `[identity]`, `[store]`, `[privacy]`, `[log]`, `[metrics]`.
+//! `[server]`, `[admin]`, `[operator]`, `[identity]`, `[privacy]`, `[log]`, `[metrics]`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,14 +15,11 @@ use crate::openrtb::Limits;
 use crate::privacy::{Alpha3, OnDoubt, OnSignal, Policy, StripScope, alpha3};
 use crate::server::{self, AdminSettings, Network};
 use crate::telemetry::log;
-use crate::{identity, operator, store};
+use crate::{identity, operator};
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 const GIB: u64 = 1024 * MIB;
-
-/// Operations that may wait for the store.
-const STORE_QUEUE: usize = 4096;
 
 pub(super) fn limits(section: &Section<'_>) -> Limits {
     Limits {
@@ -201,21 +198,6 @@ pub(super) fn identity(section: &Section<'_>) -> identity::Settings {
         optout_days: u32::try_from(section.integer("optout_days", 1..=36_500, 365)).unwrap_or(365),
         ..defaults
     }
-}
-
-pub(super) fn store(section: &Section<'_>) -> Option<store::Settings> {
-    let is_disk = section.choice("kind", &[("disk", true), ("memory", false)]);
-    let path = section.text("path").map(|(path, _)| PathBuf::from(path));
-    let key = section.secret("encryption_key").and_then(|placed| section.key32("encryption_key", placed));
-    let key = section.required("encryption_key", key);
-    let previous = section.secrets("previous_keys").into_iter();
-    let previous_keys = previous.filter_map(|placed| section.key32("previous_keys", placed)).collect();
-    let kind = if is_disk? {
-        store::Kind::Disk { path: path.unwrap_or_else(|| PathBuf::from("data/identities")) }
-    } else {
-        store::Kind::Memory
-    };
-    Some(store::Settings { kind, encryption_key: key?, previous_keys, queue: STORE_QUEUE })
 }
 
 pub(super) fn privacy(section: &Section<'_>) -> Policy {

@@ -104,6 +104,8 @@ fn the_commented_example_shows_the_defaults() {
         "euid = ",
         "gvl = ",
         "gvl_id = ",
+        "urls = ",
+        "wait_replicas = ",
     ];
     let uncommented: Vec<&str> = text
         .lines()

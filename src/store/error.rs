@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::codec::CodecError;
 use super::damage::is_damage;
+use super::redis::UrlError;
 use super::seal::OpenError;
 
 /// A fault of the store. Faults while opening stop the start; faults of one operation cost that operation.
@@ -100,6 +101,15 @@ pub enum StoreError {
     /// One record opens but does not read; the others are not concerned.
     #[error("a record does not read: {0}")]
     Record(#[from] CodecError),
+    /// Another index key than the one all record keys of this process are made with.
+    #[error("{}: not the index key of this store; nobody would be found under it", .0.display())]
+    IndexKeyChanged(PathBuf),
+    /// Redis did not answer, or not as it should; what was asked for may have been done or not.
+    #[error("redis: {0}")]
+    Redis(String),
+    /// A URL of Redis cannot be used. Never holds the URL.
+    #[error("store.urls: {0}")]
+    RedisUrl(#[from] UrlError),
     /// The system's random source failed.
     #[error("no random bytes: {0}")]
     Random(String),

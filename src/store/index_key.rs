@@ -14,31 +14,26 @@ use super::seal::{KeyRing, OVERHEAD, OpenError};
 const MAGIC: &[u8; 8] = b"U2GWIX\0\x01";
 const LENGTH: usize = MAGIC.len() + OVERHEAD + 32;
 
+/// A key that was unwrapped.
+pub(super) struct Opened {
+    pub(super) key: Secret<[u8; 32]>,
+    /// The same wrapped anew, when it was wrapped under a previous encryption key.
+    pub(super) resealed: Option<Vec<u8>>,
+}
+
 /// Makes an index key and keeps it in `path`.
 pub(super) fn create(path: &Path, ring: &KeyRing) -> Result<Secret<[u8; 32]>, StoreError> {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes)?;
-    let key = Secret::new(bytes);
+    let key = random()?;
     keep(path, ring, &key)?;
     Ok(key)
 }
 
 /// Opens the file with the current or a previous encryption key; in the second case seals it under the current.
 pub(super) fn open(path: &Path, ring: &KeyRing) -> Result<Secret<[u8; 32]>, StoreError> {
-    let damaged = |reason| StoreError::IndexKeyDamaged { path: path.to_owned(), reason };
     let file = std::fs::read(path).map_err(|e| StoreError::io(path, &e))?;
-    if file.len() != LENGTH {
-        return Err(damaged("not of its proper length"));
-    }
-    let sealed = file.strip_prefix(MAGIC).ok_or_else(|| damaged("not an index key file of version 1"))?;
-    let plain = ring.open(MAGIC, sealed).map_err(|fault| match fault {
-        OpenError::UnknownKey => StoreError::WrongKey(path.to_owned()),
-        OpenError::Short | OpenError::Refused => damaged("does not pass its check"),
-    })?;
-    let bytes = plain.as_slice().try_into().map_err(|_| damaged("not of its proper length"))?;
-    let key = Secret::new(bytes);
-    if !ring.is_current(sealed) {
-        keep(path, ring, &key)?;
+    let Opened { key, resealed } = unwrap(&file, ring, path)?;
+    if let Some(resealed) = resealed {
+        write_whole(path, &resealed)?;
         tracing::info!(path = %path.display(), "index key sealed under the new encryption key");
     }
     Ok(key)
@@ -46,9 +41,38 @@ pub(super) fn open(path: &Path, ring: &KeyRing) -> Result<Secret<[u8; 32]>, Stor
 
 /// Keeps `key` in `path`, sealed under the current encryption key.
 pub(super) fn keep(path: &Path, ring: &KeyRing, key: &Secret<[u8; 32]>) -> Result<(), StoreError> {
-    let mut file = MAGIC.to_vec();
-    ring.seal(MAGIC, key.expose(), &mut file)?;
-    write_whole(path, &file)
+    write_whole(path, &wrap(ring, key)?)
+}
+
+/// A new key.
+pub(super) fn random() -> Result<Secret<[u8; 32]>, StoreError> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes)?;
+    Ok(Secret::new(bytes))
+}
+
+/// A key as it is kept.
+pub(super) fn wrap(ring: &KeyRing, key: &Secret<[u8; 32]>) -> Result<Vec<u8>, StoreError> {
+    let mut kept = MAGIC.to_vec();
+    ring.seal(MAGIC, key.expose(), &mut kept)?;
+    Ok(kept)
+}
+
+/// The key of what is kept in `place`, which errors name.
+pub(super) fn unwrap(kept: &[u8], ring: &KeyRing, place: &Path) -> Result<Opened, StoreError> {
+    let damaged = |reason| StoreError::IndexKeyDamaged { path: place.to_owned(), reason };
+    if kept.len() != LENGTH {
+        return Err(damaged("not of its proper length"));
+    }
+    let sealed = kept.strip_prefix(MAGIC).ok_or_else(|| damaged("not an index key file of version 1"))?;
+    let plain = ring.open(MAGIC, sealed).map_err(|fault| match fault {
+        OpenError::UnknownKey => StoreError::WrongKey(place.to_owned()),
+        OpenError::Short | OpenError::Refused => damaged("does not pass its check"),
+    })?;
+    let bytes = plain.as_slice().try_into().map_err(|_| damaged("not of its proper length"))?;
+    let key = Secret::new(bytes);
+    let resealed = if ring.is_current(sealed) { None } else { Some(wrap(ring, &key)?) };
+    Ok(Opened { key, resealed })
 }
 
 #[cfg(test)]

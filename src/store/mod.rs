@@ -1,4 +1,5 @@
-//! Identity records at rest: memory or disk, sealed, durable before a login is answered.
+//! Identity records at rest: memory, disk or Redis, sealed, durable before a login is answered. The picture is that of the disk;
+//! for Redis see [`redis`].
 //!
 //! ```text
 //! read, sweep ──► reader threads ─┐                      path/lock         one process at a time
@@ -21,6 +22,7 @@ mod error;
 #[cfg(test)]
 mod faults;
 mod files;
+mod fleet;
 mod index_key;
 mod key;
 mod lane;
@@ -31,6 +33,7 @@ mod opening;
 mod optout_log;
 mod optouts;
 mod record;
+mod redis;
 #[cfg(test)]
 mod samples;
 mod seal;
@@ -43,7 +46,7 @@ mod writer;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::secret::Secret;
 use crate::time::{Clock, UnixMillis};
@@ -59,8 +62,10 @@ pub use metrics::Metrics;
 pub use offline::OptOut;
 pub use optouts::By;
 pub use record::{Draft, Expect, Origin, Record, State, Written};
+pub use redis::{Holding, Lease, News, Settings as RedisSettings, UrlError};
 pub use seal::OpenError;
 
+use self::redis::{Parts as RedisParts, Redis};
 use disk::{Disk, Parts, Pending};
 use lane::answer;
 use memory::Memory;
@@ -94,6 +99,8 @@ pub enum Kind {
         /// The directory; made when it is not there.
         path: PathBuf,
     },
+    /// In Redis or Valkey, shared with other gateways.
+    Redis(RedisSettings),
 }
 
 /// The identity store. Cloning gives another handle on the same store.
@@ -106,7 +113,7 @@ struct Inner {
     index_key: Secret<[u8; 32]>,
     clock: Clock,
     metrics: Metrics,
-    optouts: OptOuts,
+    optouts: Arc<OptOuts>,
     /// `None` once closed. Nobody keeps the `Arc` while waiting, so closing gives the directory free.
     backend: RwLock<Option<Arc<Backend>>>,
     #[cfg(test)]
@@ -116,9 +123,17 @@ struct Inner {
 enum Backend {
     Memory(Memory),
     Disk(Disk),
+    Redis(Redis),
 }
 
-/// An answer of either backend.
+/// Where opt-outs are on their way to.
+enum Logged {
+    /// They wait for room in this queue.
+    Queue(mpsc::Sender<Command>),
+    Pending(Pending<()>),
+}
+
+/// An answer of any backend.
 enum Asked<T> {
     Answered(T),
     Pending(Pending<T>),
@@ -146,16 +161,23 @@ impl Store {
         opening: Opening,
     ) -> Result<Self, StoreError> {
         let Settings { kind, encryption_key, previous_keys, queue } = settings;
-        let optouts = OptOuts::new();
+        let optouts = Arc::new(OptOuts::new());
         let (backend, index_key) = match kind {
             Kind::Memory => {
-                (Backend::Memory(Memory::default()), opening.index_key().map_or_else(memory_key, Ok)?)
+                (Backend::Memory(Memory::default()), opening.index_key().map_or_else(index_key::random, Ok)?)
             }
             Kind::Disk { path } => {
                 let ring = KeyRing::new(&encryption_key, &previous_keys);
                 let parts = Parts { ring, queue, clock: clock.clone(), up: metrics.up.clone(), opening };
                 let (disk, index_key) = Disk::open(&path, parts, &optouts)?;
                 (Backend::Disk(disk), index_key)
+            }
+            Kind::Redis(settings) => {
+                let ring = KeyRing::new(&encryption_key, &previous_keys);
+                let (clock, up, optouts) = (clock.clone(), metrics.up.clone(), Arc::clone(&optouts));
+                let parts = RedisParts { ring, queue, clock, up, opening, optouts };
+                let (redis, index_key) = Redis::open(&settings, parts)?;
+                (Backend::Redis(redis), index_key)
             }
         };
         metrics.up.set(1);
@@ -183,6 +205,7 @@ impl Store {
             let asked = match &*self.backend()? {
                 Backend::Memory(memory) => Asked::Answered(memory.read(&key, self.0.clock.now())),
                 Backend::Disk(disk) => Asked::Pending(disk.read(key)?),
+                Backend::Redis(redis) => Asked::Pending(redis.read(key)?),
             };
             asked.answer().await
         })
@@ -199,6 +222,7 @@ impl Store {
                     Asked::Answered(memory.write(key, expect, draft, self.0.clock.now()))
                 }
                 Backend::Disk(disk) => Asked::Pending(disk.write(key, expect, draft)?),
+                Backend::Redis(redis) => Asked::Pending(redis.write(key, expect, draft)?),
             };
             asked.answer().await
         })
@@ -240,9 +264,14 @@ impl Store {
 
     async fn log_opt_outs(&self, entries: Vec<Entry>) -> Result<(), StoreError> {
         self.timed(Op::OptOut, async {
-            let queue = match &*self.backend()? {
+            let asked = match &*self.backend()? {
                 Backend::Memory(_) => return Ok(()),
-                Backend::Disk(disk) => disk.writer_queue()?,
+                Backend::Disk(disk) => Logged::Queue(disk.writer_queue()?),
+                Backend::Redis(redis) => Logged::Pending(redis.opt_outs(entries.clone())?),
+            };
+            let queue = match asked {
+                Logged::Queue(queue) => queue,
+                Logged::Pending(pending) => return answer(pending).await,
             };
             let (sender, pending) = oneshot::channel();
             let command = Command::OptOut { entries, answer: sender };
@@ -270,6 +299,7 @@ impl Store {
         let records = match &*self.backend()? {
             Backend::Memory(memory) => memory.for_each_key(now, visit),
             Backend::Disk(disk) => disk.for_each_key(visit)?,
+            Backend::Redis(redis) => redis.for_each_key(visit)?,
         };
         Ok(records + self.0.optouts.for_each(now, visit))
     }
@@ -281,14 +311,19 @@ impl Store {
         self.timed(Op::Sweep, async {
             let ended = match &*self.backend()? {
                 Backend::Memory(memory) => return Ok(memory.sweep(now, max)),
-                Backend::Disk(disk) => disk.ended(now, max)?,
+                Backend::Disk(disk) => Ok(disk.ended(now, max)?),
+                Backend::Redis(redis) => Err(redis.sweep()?),
+            };
+            let ended = match ended {
+                Ok(ended) => ended,
+                Err(swept) => return answer(swept).await,
             };
             let keys = answer(ended).await?;
             if keys.is_empty() {
                 return Ok(0);
             }
             let removed = match &*self.backend()? {
-                Backend::Memory(_) => return Ok(0),
+                Backend::Memory(_) | Backend::Redis(_) => return Ok(0),
                 Backend::Disk(disk) => disk.remove(keys, now)?,
             };
             let removed = answer(removed).await?;
@@ -313,6 +348,10 @@ impl Store {
             let outcome = match &*backend {
                 Backend::Memory(_) => Ok(()),
                 Backend::Disk(disk) => disk.stop(),
+                Backend::Redis(redis) => {
+                    redis.stop();
+                    Ok(())
+                }
             };
             up.set(0);
             drop(backend);
@@ -345,11 +384,4 @@ impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("[store]")
     }
-}
-
-/// An index key that lives as long as the process.
-fn memory_key() -> Result<Secret<[u8; 32]>, StoreError> {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes)?;
-    Ok(Secret::new(bytes))
 }

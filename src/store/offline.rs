@@ -65,6 +65,7 @@ impl Store {
                 Ok(visits)
             }
             Backend::Disk(disk) => disk.table().for_each_record(now, visit),
+            Backend::Redis(redis) => redis.for_each_record(visit),
         }
     }
 
@@ -72,7 +73,11 @@ impl Store {
     pub fn opt_outs(&self) -> Result<Vec<OptOut>, StoreError> {
         let now = self.0.clock.now();
         let mut kept: HashMap<(RecordKey, By), OptOut> = HashMap::new();
-        if let Backend::Disk(disk) = &*self.backend()? {
+        let backend = self.backend()?;
+        if let Backend::Redis(redis) = &*backend {
+            return redis.opt_outs_in_force();
+        }
+        if let Backend::Disk(disk) = &*backend {
             OptOutLog::read(&disk.path().join(OPTOUT_LOG), &mut |&Entry { kind, key, at, until }| {
                 let by = match kind {
                     Kind::Add | Kind::Remove => By::Operator,
@@ -95,6 +100,7 @@ impl Store {
         let asked = match &*self.backend()? {
             Backend::Memory(memory) => return Ok(memory.forget(&keys)),
             Backend::Disk(disk) => disk.forget(keys)?,
+            Backend::Redis(redis) => redis.forget(keys)?,
         };
         answer(asked).await
     }
@@ -102,15 +108,15 @@ impl Store {
     /// Gives the disk back what removed and replaced records took.
     pub fn compact(&self) -> Result<(), StoreError> {
         match &*self.backend()? {
-            Backend::Memory(_) => Ok(()),
+            Backend::Memory(_) | Backend::Redis(_) => Ok(()),
             Backend::Disk(disk) => disk.table().compact(),
         }
     }
 
-    /// Bytes that all files of the store take; 0 in memory.
+    /// Bytes that all files of the store take; 0 where it has none of its own.
     pub fn bytes_on_disk(&self) -> Result<u64, StoreError> {
         match &*self.backend()? {
-            Backend::Memory(_) => Ok(0),
+            Backend::Memory(_) | Backend::Redis(_) => Ok(0),
             Backend::Disk(disk) => bytes_under(disk.path()).map_err(|e| StoreError::io(disk.path(), &e)),
         }
     }

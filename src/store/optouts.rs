@@ -9,7 +9,7 @@ use crate::time::UnixMillis;
 use super::key::RecordKey;
 
 /// Enough that writers (a few a second) never meet readers.
-const SHARDS: usize = 64;
+pub(super) const SHARDS: usize = 64;
 
 /// Whose opt-out it is: each is taken back by itself.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -18,6 +18,14 @@ pub enum By {
     Operator,
     /// The publisher's own, until it takes it back.
     Site,
+}
+
+/// A key that is opted out, and by whom until when.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Held {
+    pub(super) key: RecordKey,
+    pub(super) operator: UnixMillis,
+    pub(super) site: UnixMillis,
 }
 
 /// Until when a key is opted out.
@@ -100,6 +108,18 @@ impl OptOuts {
             live.into_iter().for_each(&mut *visit);
         }
         visits
+    }
+
+    /// Everybody in the shard of this number who is opted out at `now`.
+    pub(super) fn in_shard(&self, number: usize, now: UnixMillis) -> Vec<Held> {
+        let Some(shard) = self.shards.get(number) else { return Vec::new() };
+        let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+        let held = |(key, until): (&RecordKey, &Until)| Held {
+            key: *key,
+            operator: until.operator,
+            site: until.site,
+        };
+        shard.iter().filter(|(_, until)| until.holds(now)).map(held).collect()
     }
 
     /// Forgets what ended in the next shard; `SHARDS` calls go round once.

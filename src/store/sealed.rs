@@ -17,7 +17,8 @@ use super::record::{Record, Standing};
 use super::seal::{KeyRing, OVERHEAD};
 
 const VERSION: u8 = 2;
-const HEADER: usize = 19;
+/// Bytes of the clear header.
+pub(super) const HEADER: usize = 19;
 const DOMAIN: &[u8; 14] = b"uid2gw/record/";
 
 /// The clear part of a record.

@@ -90,10 +90,11 @@ fn metrics() -> anyhow::Result<Metrics> {
     Ok(Metrics::register(&Registry::new())?)
 }
 
-/// The folder of a store on disk.
+/// The folder of a store on disk; what others are called.
 fn folder(config: &Config) -> &Path {
     match &config.store.kind {
         Kind::Disk { path } => path,
+        Kind::Redis(_) => Path::new("redis"),
         Kind::Memory => Path::new(""),
     }
 }
