@@ -147,6 +147,7 @@ impl App {
             registry: self.registry.clone(),
             drain: self.plane.drain.clone(),
             token: self.admin_token,
+            store: self.store.clone(),
             captures: Captures {
                 tap: Arc::clone(&self.plane.live.current().shared.tap),
                 limits: Box::new(move || live.current().shared.limits),

@@ -231,6 +231,17 @@ impl HotCache {
         self.entries.iter().filter(|(_, entry)| holds(entry)).map(|(key, _)| *key).take(max).collect()
     }
 
+    /// Visits keys and generations of what was read from records, until `visit` says no. Walks through everything: not for a
+    /// runtime thread.
+    pub(super) fn for_each_stored(&self, visit: &mut dyn FnMut(RecordKey, u64) -> bool) {
+        let stored = self.entries.iter().filter(|(_, entry)| entry.generation > 0 && entry.what.is_stored());
+        for (key, entry) in stored {
+            if !visit(*key, entry.generation) {
+                return;
+            }
+        }
+    }
+
     /// Entries and their weight, after moka has tidied up.
     pub(super) fn size(&self) -> (u64, u64) {
         self.entries.run_pending_tasks();

@@ -23,6 +23,7 @@ mod flight;
 mod import;
 mod marked;
 mod metrics;
+mod news;
 mod opt_outs;
 mod refresher;
 mod resolver;
@@ -61,6 +62,7 @@ use cache::HotCache;
 use claimed::Pointers;
 use filter::KnownKeys;
 use flight::Flights;
+use news::Fleet;
 use opt_outs::Unkept;
 
 /// `[identity]`.
@@ -317,6 +319,8 @@ struct Inner {
     /// Opt-outs that could not be written yet.
     unkept: Unkept,
     served: Served,
+    /// For a store that other gateways use, too.
+    fleet: Option<Arc<Fleet>>,
     control: Handle,
 }
 
@@ -324,6 +328,8 @@ impl Identities {
     /// Builds the floor: fills the filter from the store and starts the sweeper on `control`. Blocks on the disk.
     pub fn new(settings: Settings, parts: Parts, control: Handle) -> Result<Self, StoreError> {
         let Parts { store, operators, providers, vendors, clock, metrics } = parts;
+        // Before anything is read: whatever others change meanwhile is told.
+        let news = store.take_news();
         let known = KnownKeys::load(&store)?;
         let cache = HotCache::new(&settings);
         let flights = Flights::new(settings.max_flights);
@@ -331,6 +337,7 @@ impl Identities {
         let glances = Flights::new(settings.max_flights);
         let claims = Flights::new(settings.max_flights);
         let (pointers, unkept) = (Pointers::new(), Unkept::default());
+        let fleet = store.max_stale().map(|max_stale| Arc::new(Fleet::new(max_stale)));
         let inner = Inner {
             settings,
             store,
@@ -348,11 +355,15 @@ impl Identities {
             refreshes,
             unkept,
             served: Served::default(),
+            fleet,
             control,
         };
         let identities = Self(Arc::new(inner));
         sweeper::start(&identities.0);
         ahead::start(&identities.0);
+        if let Some(news) = news {
+            news::start(&identities.0, news);
+        }
         Ok(identities)
     }
 

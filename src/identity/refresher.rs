@@ -55,6 +55,7 @@ impl Inner {
         if let Err(denial) = self.allowed(publisher, &record) {
             return Refreshed::Forbidden(record, denial);
         }
+        let Some(_lease) = self.may_refresh(key, &record).await else { return Refreshed::Overtaken };
         let Some(_permit) = self.refreshes.try_take() else { return Refreshed::Busy(record) };
         match self.operators.of(&publisher.credentials).refresh(&publisher.credentials, identity).await {
             Ok(Minted::Identity(renewed)) => self.renew(key, record, renewed).await,

@@ -21,6 +21,7 @@ use super::drain::{Drain, Stage};
 use super::reload::Configured;
 use super::reply::{self, Reply};
 use crate::secret::Secret;
+use crate::store::Store;
 use crate::telemetry::Registry;
 
 /// Pause after a failed `accept`.
@@ -36,6 +37,8 @@ pub struct AdminState {
     pub drain: Drain,
     /// Needed for everything but health, unless the listener is on loopback.
     pub token: Option<Secret<String>>,
+    /// Where identities are: one that cannot be relied on is not ready.
+    pub store: Store,
     /// Records ad requests.
     pub captures: Captures,
     /// Keeps the configuration.
@@ -150,7 +153,10 @@ fn plain(state: &AdminState, open: bool, (request, path): (&Request<Incoming>, &
 
 fn ready(state: &AdminState) -> Reply {
     match state.drain.stage() {
-        Stage::Running => reply::text("ready\n"),
+        Stage::Running => match state.store.unfit() {
+            None => reply::text("ready\n"),
+            Some(reason) => reply::not_ready(format!("{reason}\n")),
+        },
         Stage::Draining | Stage::Closing => reply::not_ready("draining\n"),
     }
 }

@@ -123,8 +123,8 @@ pub(super) fn text(body: &'static str) -> Reply {
 }
 
 /// Plain text, 503.
-pub(super) fn not_ready(why: &'static str) -> Reply {
-    new(StatusCode::SERVICE_UNAVAILABLE, Some(TEXT), Bytes::from_static(why.as_bytes()))
+pub(super) fn not_ready(why: impl Into<Bytes>) -> Reply {
+    new(StatusCode::SERVICE_UNAVAILABLE, Some(TEXT), why.into())
 }
 
 /// Any 200 body with its type.
