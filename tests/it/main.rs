@@ -25,6 +25,7 @@ mod policy_test;
 mod privacy;
 mod rate;
 mod reload;
+mod redis;
 mod replay;
 mod restart;
 mod scenarios;

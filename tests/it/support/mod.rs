@@ -1,9 +1,11 @@
 //! What the tests share: a stack of real servers on loopback, an HTTP client, bounded polls.
 
+pub(crate) mod fleet;
 pub(crate) mod http;
 pub(crate) mod issuer;
 pub(crate) mod poll;
 pub(crate) mod process;
+pub(crate) mod redis;
 pub(crate) mod scripted_ssp;
 pub(crate) mod stack;
 

@@ -45,8 +45,13 @@ impl Process {
 
     /// SIGTERM.
     pub(crate) fn terminate(&self) {
-        let kill = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
-        assert!(kill.success());
+        self.signal("TERM");
+    }
+
+    /// Any other.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap().success());
     }
 }
 
