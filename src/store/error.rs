@@ -116,6 +116,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// A store elsewhere does not answer. The store says so itself, once, and not for each question.
+    pub fn is_outage(&self) -> bool {
+        matches!(self, Self::Redis(_))
+    }
+
     pub(super) fn io(path: &Path, error: &io::Error) -> Self {
         Self::Io { path: path.to_owned(), reason: error.to_string() }
     }

@@ -19,6 +19,13 @@ pub enum State {
     Alias(RecordKey),
 }
 
+impl State {
+    /// Marks that a user left.
+    pub(super) fn is_left(&self) -> bool {
+        matches!(self, Self::OptedOut | Self::LoggedOut)
+    }
+}
+
 /// How the identity came to be.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Origin {

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::super::error::StoreError;
 use super::super::key::RecordKey;
 use super::super::optout_log::{Entry, Kind};
-use super::opt_outs::Noted;
+use super::learned::Noted;
 use super::{Shared, names};
 use crate::time::UnixMillis;
 
@@ -29,7 +29,7 @@ pub(super) const BLOCK: Duration = Duration::from_secs(1);
 /// Pause after a read that failed.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Records whose change could not be told yet, at most; the others are found by `store.max_stale_s`.
+/// Records whose change could not be told yet, at most; when there were more, everybody looks at everything again.
 pub(super) const UNTOLD: usize = 10_000;
 
 /// What is told.
@@ -39,6 +39,8 @@ pub(super) enum Change {
     Written { key: RecordKey, generation: u64 },
     /// Somebody opted out, or in again.
     OptOut(Noted),
+    /// More was written than could be told.
+    Much,
 }
 
 /// What a gateway hears of the others.
@@ -70,6 +72,7 @@ impl Change {
 
     fn fields(&self) -> Vec<(&'static str, Vec<u8>)> {
         match self {
+            Self::Much => vec![("c", b"m".to_vec())],
             Self::Written { key, generation } => vec![
                 ("c", b"w".to_vec()),
                 ("k", key.as_bytes().to_vec()),
@@ -97,6 +100,9 @@ impl Change {
     fn read(fields: &[(String, Vec<u8>)]) -> Option<Self> {
         let field = |name: &str| fields.iter().find(|(it, _)| it == name).map(|(_, value)| value.as_slice());
         let number = |name| -> Option<i64> { std::str::from_utf8(field(name)?).ok()?.parse().ok() };
+        if field("c")? == b"m" {
+            return Some(Self::Much);
+        }
         let key = RecordKey::from_bytes(field("k")?.try_into().ok()?);
         let kind = match field("c")? {
             b"w" => {
@@ -114,16 +120,14 @@ impl Change {
 }
 
 impl Shared {
-    /// Tells the others of a record; when that fails now, later.
-    pub(super) async fn tell(&self, change: Change) {
-        if let Err(fault) = self.announce(&change).await
-            && self.untold.try_send(change).is_err()
-        {
-            tracing::warn!(
-                error = %fault,
-                "a change could not be told to the other gateways; they see it within store.max_stale_s"
-            );
+    /// Tells the others of a record. What cannot be told now is told later, and this says why.
+    pub(super) async fn tell(&self, change: Change) -> Result<(), StoreError> {
+        let told = self.announce(&change).await;
+        if told.is_err() && self.untold.try_send(change).is_err() {
+            // When it can be told again, they look at everything.
+            self.overflowed.store(true, Ordering::Release);
         }
+        told
     }
 
     /// Tells the others, or says why not.
@@ -198,14 +202,15 @@ fn missed(seen: Id, last: Id, oldest: Option<Id>) -> bool {
 /// Reads the stream from `seen` on, for as long as anybody asks.
 pub(super) async fn follow(shared: Arc<Shared>, mut seen: Id) {
     // After every break and every silence it is not: whether the place where it stopped is still the right one.
-    let mut sure = true;
+    let (mut sure, mut broke) = (true, false);
     loop {
-        let read = if sure { next(&shared, seen).await } else { place(&shared, &mut seen).await };
+        let read = if sure { next(&shared, seen).await } else { place(&shared, &mut seen, broke).await };
         let Ok(entries) = read else {
-            sure = false;
+            (sure, broke) = (false, true);
             tokio::time::sleep(PAUSE).await;
             continue;
         };
+        broke &= sure;
         sure = !sure || (!entries.is_empty() && entries.len() < BATCH);
         for (id, change) in entries {
             seen = seen.max(id);
@@ -219,10 +224,11 @@ pub(super) async fn follow(shared: Arc<Shared>, mut seen: Id) {
 /// What an entry says, with its id.
 type Told = (Id, Option<Change>);
 
-/// Makes sure that nothing was missed before `seen`, or goes on from the end and says that something was.
-async fn place(shared: &Shared, seen: &mut Id) -> Result<Vec<Told>, StoreError> {
+/// Makes sure that nothing was missed before `seen`, or goes on from the end and says that something was. After a break somebody
+/// who is not shown who the primary is cannot know.
+async fn place(shared: &Shared, seen: &mut Id, broke: bool) -> Result<Vec<Told>, StoreError> {
     let (last, oldest) = shared.ends().await?;
-    if missed(*seen, last, oldest) {
+    if missed(*seen, last, oldest) || (broke && shared.blind.load(Ordering::Relaxed)) {
         *seen = last;
         shared.owed.store(true, Ordering::Release);
         shared.hear(News::Missed).await;
@@ -245,6 +251,7 @@ async fn next(shared: &Shared, seen: Id) -> Result<Vec<Told>, StoreError> {
 impl Shared {
     async fn heard(&self, change: Change) {
         match change {
+            Change::Much => self.hear(News::Missed).await,
             Change::Written { key, generation } => self.hear(News::Written { key, generation }).await,
             Change::OptOut(noted) => {
                 self.learn(noted);
@@ -268,6 +275,9 @@ pub(super) async fn catch_up(shared: Arc<Shared>, mut untold: mpsc::Receiver<Cha
         while shared.announce(&change).await.is_err() {
             tokio::time::sleep(PAUSE).await;
         }
+        if shared.overflowed.swap(false, Ordering::AcqRel) && shared.announce(&Change::Much).await.is_err() {
+            shared.overflowed.store(true, Ordering::Release);
+        }
     }
 }
 
@@ -288,6 +298,8 @@ mod tests {
             assert_eq!(Change::read(&told), Some(change));
             assert_eq!(Change::read(&told[..told.len() - 1]), None);
         }
+        assert_eq!(Change::read(&[("c".to_owned(), b"m".to_vec())]), Some(Change::Much));
+        assert_eq!(Change::read(&[("c".to_owned(), b"?".to_vec())]), None, "of a later version");
     }
 
     #[test]

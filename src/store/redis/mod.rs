@@ -15,6 +15,7 @@ mod address;
 mod changes;
 mod index;
 mod info;
+mod learned;
 mod leases;
 mod link;
 mod names;
@@ -50,8 +51,8 @@ pub use address::UrlError;
 pub use changes::News;
 pub use leases::{Holding, Lease};
 
+use learned::Learned;
 use link::Link;
-use opt_outs::Learned;
 use scan::Found;
 use scripts::Scripts;
 use wire::Dialer;
@@ -135,6 +136,8 @@ struct Shared {
     listening: AtomicBool,
     /// Something may have been missed: memory and Redis are to be compared.
     owed: AtomicBool,
+    /// More was written than could be told.
+    overflowed: AtomicBool,
     /// INFO is not shown to us.
     blind: AtomicBool,
     /// Why Redis cannot be relied on.
@@ -327,13 +330,14 @@ async fn start(address: address::Address, settings: Settings, parts: Parts) -> R
         listener,
         listening: AtomicBool::new(false),
         owed: AtomicBool::new(false),
+        overflowed: AtomicBool::new(false),
         blind: AtomicBool::new(false),
         unfit: ArcSwapOption::empty(),
         up,
     });
     shared.main.first().await?;
     let look = shared.look().await?;
-    shared.judge(&look);
+    shared.judge(&look, None);
     let index_key = index::obtain(&shared, &opening).await?;
     // Before anything is loaded: whatever changes meanwhile is read from there.
     let (seen, _) = shared.ends().await?;

@@ -8,8 +8,7 @@
 //! ```
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
 
 use redis::{Pipeline, Value, cmd};
 
@@ -18,18 +17,13 @@ use super::super::key::RecordKey;
 use super::super::offline::OptOut;
 use super::super::optout_log::{Entry, Kind};
 use super::super::optouts::{By, Held};
+use super::learned::Noted;
 use super::wire::Wire;
 use super::{Shared, names};
-use crate::time::{Clock, UnixMillis};
+use crate::time::UnixMillis;
 
 /// Hashes the opt-outs are spread over; as many as the shards in memory, so that one is compared with one.
 pub(super) const BUCKETS: usize = super::super::optouts::SHARDS;
-
-/// What was learned so lately is said again after a fail-over.
-const RECENT: Duration = Duration::from_mins(15);
-
-/// And no more than this.
-const RECENT_MOST: usize = 100_000;
 
 /// So long after a publisher's own opt-out was taken back that is remembered, milliseconds: a gateway which was cut off
 /// meanwhile must not bring it back.
@@ -40,14 +34,6 @@ const LAST: i64 = 1 << 52;
 
 /// Fields of a hash that are read at once.
 const STRIDE: usize = 1_000;
-
-/// An opt-out, or one that was taken back, with the stamp by which the publisher's own is ordered.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Noted {
-    pub(super) entry: Entry,
-    /// 0 for the operator's.
-    pub(super) stamp: i64,
-}
 
 /// Names and values of fields.
 type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
@@ -76,51 +62,6 @@ impl Field {
     }
 }
 
-/// What this gateway learned lately, and the stamps of what publishers said.
-#[derive(Default)]
-pub(super) struct Learned {
-    /// By key and kind.
-    recent: Mutex<HashMap<(RecordKey, u8), (Instant, Noted)>>,
-    stamps: Mutex<HashMap<RecordKey, i64>>,
-}
-
-impl Learned {
-    fn add(&self, noted: Noted) {
-        let now = Clock::monotonic();
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        if recent.len() >= RECENT_MOST {
-            recent.retain(|_, (at, _)| is_recent(*at, now));
-        }
-        if recent.len() < RECENT_MOST {
-            recent.insert((noted.entry.key, noted.entry.kind as u8), (now, noted));
-        }
-    }
-
-    fn recent(&self) -> Vec<Noted> {
-        let now = Clock::monotonic();
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        recent.retain(|_, (at, _)| is_recent(*at, now));
-        recent.values().map(|(_, noted)| *noted).collect()
-    }
-
-    /// Whether a stamp is the newest that was heard of a key; then it is remembered.
-    fn is_newest(&self, key: RecordKey, stamp: i64) -> bool {
-        let mut stamps = self.stamps.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = stamps.entry(key).or_insert(stamp);
-        let newest = stamp >= *known;
-        *known = stamp.max(*known);
-        newest
-    }
-
-    fn stamp(&self, key: &RecordKey) -> Option<i64> {
-        self.stamps.lock().unwrap_or_else(PoisonError::into_inner).get(key).copied()
-    }
-}
-
-fn is_recent(at: Instant, now: Instant) -> bool {
-    now.saturating_duration_since(at) <= RECENT
-}
-
 /// How an entry is said: now, or again.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Said {
@@ -131,12 +72,22 @@ enum Said {
 impl Shared {
     /// Notes opt-outs: durable, on a replica too where there is one, and told to the others when this returns.
     pub(super) async fn opt_outs(&self, entries: Vec<Entry>) -> Result<(), StoreError> {
-        // Before anything can fail: what is learned is said until it is written.
         let noted: Vec<Noted> = entries.into_iter().map(|entry| Noted { entry, stamp: entry.at.0 }).collect();
-        for said in &noted {
+        // Before anything can fail: what is learned is said until it is written. What is taken back is not: before Redis has put it
+        // into its order it could undo what somebody said later.
+        for said in noted.iter().filter(|it| matches!(it.entry.kind, Kind::Add | Kind::SiteAdd)) {
             self.learned.add(*said);
         }
-        let stamped = self.note_all(&noted, Said::Now).await?;
+        let kept = self.keep(&noted).await;
+        if kept.is_err() {
+            // The next look at a Redis that answers makes good for it.
+            self.owed.store(true, Ordering::Release);
+        }
+        kept
+    }
+
+    async fn keep(&self, noted: &[Noted]) -> Result<(), StoreError> {
+        let stamped = self.note_all(noted, Said::Now).await?;
         for stamped in stamped.iter().filter(|it| it.stamp > 0) {
             self.learned.is_newest(stamped.entry.key, stamped.stamp);
             self.learned.add(*stamped);
@@ -196,8 +147,8 @@ impl Shared {
             let entry = Entry { kind: Kind::Add, key, at, until: held.operator };
             lacking.push(Noted { entry, stamp: 0 });
         }
-        if held.site > at && there.stamp == 0 {
-            let stamp = self.learned.stamp(&key).unwrap_or(1);
+        let stamp = self.learned.stamp(&key).unwrap_or(1);
+        if held.site > at && there.stamp < stamp {
             let entry = Entry { kind: Kind::SiteAdd, key, at, until: held.site };
             lacking.push(Noted { entry, stamp });
         }
@@ -375,14 +326,5 @@ mod tests {
         assert!(!over(now.0 + 1, 0, false), "the operator's holds");
         assert!(!over(0, 0, true), "the publisher's holds");
         assert!(!over(0, TAKEN_BACK_MS, false), "taken back lately");
-    }
-
-    #[test]
-    fn the_last_word_of_a_publisher_counts() {
-        let learned = Learned::default();
-        let key = RecordKey::from_bytes([1; 32]);
-        assert!(learned.is_newest(key, 5) && learned.is_newest(key, 5));
-        assert!(!learned.is_newest(key, 4));
-        assert_eq!(learned.stamp(&key), Some(5));
     }
 }

@@ -7,7 +7,7 @@ use redis::{Pipeline, Value, cmd};
 
 use super::super::error::StoreError;
 use super::super::key::RecordKey;
-use super::super::record::{Draft, Expect, Record, Standing, State, Written, decide};
+use super::super::record::{Draft, Expect, Record, Standing, Written, decide};
 use super::super::sealed;
 use super::changes::Change;
 use super::{Shared, names};
@@ -77,12 +77,14 @@ impl Shared {
             removed += self.main.ask::<u64>(cmd("DEL").arg(names::record(&key))).await?;
             // Later than any generation that was ever given: whoever remembers the record looks, and finds that it is gone.
             let generation = u64::try_from(self.clock.now().0).unwrap_or_default();
-            self.tell(Change::Written { key, generation }).await;
+            // Who does not hear it now finds out within store.max_stale_s.
+            drop(self.tell(Change::Written { key, generation }).await);
         }
         Ok(removed)
     }
 
-    /// The generation of the live record under a key, 0 when there is none.
+    /// The generation of the live record under a key, 0 when there is none, and the greatest of what nobody can read: it is not the
+    /// one that anybody knows, and the others are compared all the same.
     pub(super) async fn generation(&self, key: RecordKey) -> Result<u64, StoreError> {
         let mut question = cmd("GETRANGE");
         question.arg(names::record(&key)).arg(0).arg(sealed::HEADER - 1);
@@ -90,7 +92,7 @@ impl Shared {
         if header.is_empty() {
             return Ok(0);
         }
-        let standing = sealed::peek(&header)?;
+        let Ok(standing) = sealed::peek(&header) else { return Ok(u64::MAX) };
         Ok(if standing.keep_until <= self.clock.now() { 0 } else { standing.generation })
     }
 
@@ -111,7 +113,11 @@ impl Shared {
             let record = draft.clone().into_record(generation, now);
             match self.replace(&key, &expected, &record).await? {
                 None => {
-                    self.tell(Change::Written { key, generation }).await;
+                    let told = self.tell(Change::Written { key, generation }).await;
+                    if record.state.is_left() {
+                        // Whoever says that a user left relies on all gateways to know: else it has to be said again.
+                        told?;
+                    }
                     return Ok(Written::Stored { generation });
                 }
                 Some(header) => expected = Expected::found(header, expect)?,
@@ -132,7 +138,7 @@ impl Shared {
         let life = if left > 0 { left.saturating_add(GRACE_MS).to_string() } else { String::from("0") };
         let name = names::record(key);
         let (keys, arguments) = ([name.as_str()], [expected.bytes.as_slice(), &sealed, life.as_bytes()]);
-        let answer = if matches!(record.state, State::LoggedOut | State::OptedOut) {
+        let answer = if record.state.is_left() {
             // Whoever left does not come back because a primary died.
             let mut together = Pipeline::new();
             together.add_command(self.scripts.replace.whole(&keys, &arguments));

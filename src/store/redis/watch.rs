@@ -58,13 +58,15 @@ impl Shared {
         }
     }
 
-    pub(super) fn judge(&self, look: &Look) {
-        if let Some(reason) = &look.unfit
+    /// `foreign`: why this Redis is none of ours.
+    pub(super) fn judge(&self, look: &Look, foreign: Option<&str>) {
+        let reason = look.unfit.as_deref().or(foreign);
+        if let Some(reason) = reason
             && self.unfit.load().is_none()
         {
             tracing::error!("{reason}");
         }
-        self.unfit.store(look.unfit.clone().map(Arc::new));
+        self.unfit.store(reason.map(|reason| Arc::new(reason.to_owned())));
     }
 }
 
@@ -72,6 +74,7 @@ impl Shared {
 pub(super) async fn watch(shared: Arc<Shared>, mut identity: String, index_key: Secret<[u8; 32]>) {
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut foreign: Option<String> = None;
     loop {
         ticks.tick().await;
         let look = match shared.look().await {
@@ -88,32 +91,33 @@ pub(super) async fn watch(shared: Arc<Shared>, mut identity: String, index_key: 
             tracing::info!("the identity store answers again");
         }
         shared.up.set(1);
-        shared.judge(&look);
+        shared.judge(&look, foreign.as_deref());
         let owed = shared.owed.swap(false, Ordering::AcqRel);
         if owed || look.identity != identity {
             if look.identity != identity {
                 tracing::warn!("Redis failed over or was restarted; opt-outs are said again");
             }
             match restore(&shared, &index_key).await {
-                Ok(()) => identity = look.identity,
+                Ok(()) => (identity, foreign) = (look.identity.clone(), None),
                 Err(fault) => {
                     tracing::warn!(error = %fault, "the identity store could not be brought up to date; trying on");
+                    foreign = is_foreign(&fault).then(|| fault.to_string());
                     shared.owed.store(true, Ordering::Release);
                 }
             }
+            shared.judge(&look, foreign.as_deref());
         }
     }
 }
 
+/// Whether this Redis belongs to another store.
+fn is_foreign(fault: &StoreError) -> bool {
+    matches!(fault, StoreError::IndexKeyChanged(_) | StoreError::WrongKey(_))
+}
+
 /// Brings a Redis that may have lost something, and a memory that may have missed something, to the same state.
 async fn restore(shared: &Shared, index_key: &Secret<[u8; 32]>) -> Result<(), StoreError> {
-    if let Err(fault) = index::assure(shared, index_key).await {
-        if matches!(fault, StoreError::IndexKeyChanged(_) | StoreError::WrongKey(_)) {
-            tracing::error!(error = %fault, "this Redis belongs to another store");
-            shared.unfit.store(Some(Arc::new(fault.to_string())));
-        }
-        return Err(fault);
-    }
+    index::assure(shared, index_key).await?;
     shared.reconcile().await?;
     shared.hear(News::Missed).await;
     Ok(())

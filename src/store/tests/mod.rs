@@ -2,8 +2,10 @@
 
 mod damage;
 mod disk;
+mod fleet;
+mod kinds;
 mod life;
-mod redis;
+pub(super) mod redis;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::store::{Lease, News};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A server for one test.
-pub(super) struct Server {
+pub(crate) struct Server {
     child: Child,
     port: u16,
     _dir: tempfile::TempDir,
@@ -19,7 +19,7 @@ pub(super) struct Server {
 
 impl Server {
     /// `None` where there is no program: then the test says that it was skipped.
-    pub(super) fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         // A port that was free a moment ago may be taken by another test: then the next one.
         for _ in 0..20 {
             let dir = tempfile::tempdir().unwrap();
@@ -52,7 +52,7 @@ impl Server {
         false
     }
 
-    pub(super) fn settings(&self) -> RedisSettings {
+    pub(crate) fn settings(&self) -> RedisSettings {
         RedisSettings {
             urls: vec![Secret::new(format!("redis://127.0.0.1:{}", self.port))],
             cluster: false,
@@ -64,8 +64,50 @@ impl Server {
         }
     }
 
+    /// The same with little patience.
+    pub(super) fn brief(&self) -> RedisSettings {
+        RedisSettings {
+            timeout: Duration::from_millis(100),
+            connect_timeout: Duration::from_millis(200),
+            ..self.settings()
+        }
+    }
+
+    /// Sends a signal to the process.
+    pub(super) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
+    }
+
+    /// Lets a process go on that was stopped, and asks it something at once.
+    pub(super) fn cli_after_cont(&self, arguments: &[&str]) -> String {
+        self.signal("-CONT");
+        self.cli(arguments)
+    }
+
+    /// Has lines of commands done, in which strings may be quoted and bytes escaped.
+    pub(super) fn cli_in(&self, lines: &str) {
+        let mut command = Command::new("redis-cli");
+        command.args(["-p", &self.port.to_string()]).stdin(Stdio::piped()).stdout(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+        assert!(child.wait().unwrap().success());
+    }
+
+    /// Nothing can be told to the other gateways any more, and nothing is heard.
+    pub(crate) fn silence(&self) {
+        self.cli(&["RENAME", "uid2gw:changes", "aside"]);
+        self.cli(&["SET", "uid2gw:changes", "no stream"]);
+    }
+
+    /// The stream is there again, as it was.
+    pub(crate) fn unsilence(&self) {
+        self.cli(&["DEL", "uid2gw:changes"]);
+        self.cli(&["RENAME", "aside", "uid2gw:changes"]);
+    }
+
     /// What a command on the command line says.
-    fn cli(&self, arguments: &[&str]) -> String {
+    pub(crate) fn cli(&self, arguments: &[&str]) -> String {
         let port = self.port.to_string();
         let done = Command::new("redis-cli").args(["-p", &port]).args(arguments).output().unwrap();
         assert!(done.status.success(), "{done:?}");
@@ -82,17 +124,17 @@ impl Drop for Server {
 
 impl Bench {
     /// The store of one more gateway on this bench's server; `None`: there is no program.
-    fn another(&self) -> Option<Store> {
+    pub(super) fn another(&self) -> Option<Store> {
         let server = self.server.get_or_init(Server::start).as_ref()?;
         Some(self.open_as(Kind::Redis(server.settings())).unwrap())
     }
 
-    fn server(&self) -> &Server {
+    pub(super) fn server(&self) -> &Server {
         self.server.get().unwrap().as_ref().unwrap()
     }
 }
 
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+pub(super) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let deadline: Instant = Clock::monotonic() + PATIENCE;
     while !holds().await {
         assert!(Clock::monotonic() < deadline, "waited in vain for {what}");
@@ -247,18 +289,9 @@ async fn a_server_that_hangs_or_is_gone_costs_an_error_in_bounded_time_and_heals
     if bench.another().is_none() {
         return;
     }
-    let brief = RedisSettings {
-        timeout: Duration::from_millis(100),
-        connect_timeout: Duration::from_millis(200),
-        ..bench.server().settings()
-    };
-    let store = bench.open_as(Kind::Redis(brief)).unwrap();
+    let store = bench.open_as(Kind::Redis(bench.server().brief())).unwrap();
     put(&store, 1).await;
-    let signal = |name: &str| {
-        let id = bench.server().child.id().to_string();
-        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
-    };
-    signal("-STOP");
+    bench.server().signal("-STOP");
     let start = Clock::monotonic();
     for _ in 0..10 {
         let refused = store.read(key(1)).await.unwrap_err();
@@ -266,7 +299,7 @@ async fn a_server_that_hangs_or_is_gone_costs_an_error_in_bounded_time_and_heals
     }
     let taken = start.elapsed();
     assert!(taken < Duration::from_secs(2), "ten answers took {taken:?}: the rest must fail at once");
-    signal("-CONT");
+    bench.server().signal("-CONT");
     until("the server to be used again", async || store.read(key(1)).await.is_ok()).await;
 }
 
