@@ -209,6 +209,15 @@ impl HotCache {
         self.entries.invalidate(key);
     }
 
+    /// Forgets a token of this generation; a marker, or whatever came meanwhile, stays.
+    pub(super) fn forget_token(&self, key: &RecordKey, generation: u64) {
+        let is_meant = |entry: &Entry| entry.generation == generation && matches!(entry.what, What::Token(_));
+        self.entries.entry(*key).and_compute_with(|present| match present {
+            Some(present) if is_meant(present.value()) => Op::Remove,
+            _ => Op::Nop,
+        });
+    }
+
     /// What a restart does.
     #[cfg(test)]
     pub(super) fn forget_all(&self) {
@@ -231,10 +240,10 @@ impl HotCache {
         self.entries.iter().filter(|(_, entry)| holds(entry)).map(|(key, _)| *key).take(max).collect()
     }
 
-    /// Visits keys and generations of what was read from records, until `visit` says no. Walks through everything: not for a
+    /// Visits keys and generations of tokens and markers, 0 where the store did not take them, until `visit` says no. Walks through everything: not for a
     /// runtime thread.
     pub(super) fn for_each_stored(&self, visit: &mut dyn FnMut(RecordKey, u64) -> bool) {
-        let stored = self.entries.iter().filter(|(_, entry)| entry.generation > 0 && entry.what.is_stored());
+        let stored = self.entries.iter().filter(|(_, entry)| entry.what.is_stored());
         for (key, entry) in stored {
             if !visit(*key, entry.generation) {
                 return;

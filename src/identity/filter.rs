@@ -95,6 +95,11 @@ impl KnownKeys {
         }
     }
 
+    /// Takes in all keys of a store that others write to. Blocks on the store.
+    pub(super) fn learn(&self, store: &Store) -> Result<(), StoreError> {
+        store.for_each_key(&mut |key| self.insert(&key)).map(|_| ())
+    }
+
     /// More keys than it was made for: false positives grow from here on.
     pub(super) fn is_full(&self) -> bool {
         let filters = self.filters.read().unwrap_or_else(PoisonError::into_inner);

@@ -16,6 +16,7 @@ mod ahead;
 mod browser;
 mod cache;
 mod claimed;
+mod compare;
 mod consent;
 mod current;
 mod filter;

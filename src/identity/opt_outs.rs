@@ -41,15 +41,22 @@ impl Inner {
         }
     }
 
-    /// Opts keys out: in force at once, durable when this returns unless the disk refuses; then it is written later.
-    pub(super) async fn remember_opt_out(&self, keys: Vec<RecordKey>, at: UnixMillis, until: UnixMillis) {
+    /// Opts keys out: in force at once, durable when this returns unless the store refuses; then that is the answer, and it is
+    /// written later.
+    pub(super) async fn remember_opt_out(
+        &self,
+        keys: Vec<RecordKey>,
+        at: UnixMillis,
+        until: UnixMillis,
+    ) -> Result<(), StoreError> {
         self.known.extend(&keys);
         let kept = self.store.opt_out(keys.clone(), at, until).await;
         // And last: a filter that was rebuilt between the two may have missed them.
         self.known.extend(&keys);
-        if let Err(fault) = kept {
-            self.unkept.add(OptOut { keys, at, until }, &fault, (&self.control, &self.store));
+        if let Err(fault) = &kept {
+            self.unkept.add(OptOut { keys, at, until }, fault, (&self.control, &self.store));
         }
+        kept
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::cache::{Entry, What};
-use super::resolver::{jittered, random};
+use super::resolver::{jittered, log_fault, random};
 use super::{Absence, Denial, How, Inner, Publisher, Resolution};
 use crate::operator::{Fault, Minted};
 use crate::privacy::{Consent, Said};
@@ -102,7 +102,7 @@ impl Inner {
             Ok(Written::Lost { .. }) => Refreshed::Overtaken,
             Err(fault) => {
                 // This process sends the new token all the same. The old refresh token lives on in the store.
-                tracing::warn!(error = %fault, "a refreshed identity could not be stored");
+                log_fault(&fault, "a refreshed identity could not be stored");
                 Refreshed::Renewed(draft.into_record(generation, now))
             }
         }
@@ -121,7 +121,7 @@ impl Inner {
             Ok(Written::Stored { generation }) => Refreshed::Rejected(draft.into_record(generation, now)),
             Ok(Written::Lost { .. }) => Refreshed::Overtaken,
             Err(fault) => {
-                tracing::warn!(error = %fault, "a rejected refresh could not be noted");
+                log_fault(&fault, "a rejected refresh could not be noted");
                 Refreshed::Rejected(draft.into_record(generation, now))
             }
         }
@@ -151,7 +151,8 @@ impl Inner {
         // In this process first: from here on no request sends the token, whatever the disk does.
         self.cache.insert(key, Entry { generation, what: marker() }, now);
         let keys = std::iter::once(key).chain(record.dii).collect();
-        self.remember_opt_out(keys, now, until).await;
+        // What the store refuses is logged, and written again until it is durable.
+        drop(self.remember_opt_out(keys, now, until).await);
         self.measure_last_use(held.as_deref(), now);
         let draft =
             Draft { said: Said::default(), state: State::OptedOut, keep_until: until, ..record.into() };

@@ -313,13 +313,18 @@ impl Inner {
         if *fault == StoreError::Busy {
             return Resolution::Absent(Absence::Busy);
         }
-        tracing::warn!(error = %fault, "an identity record could not be read");
+        log_fault(fault, "an identity record could not be read");
         self.nothing(key, 0, Absence::Store)
     }
 
     pub(super) fn insert(&self, key: RecordKey, entry: Entry, how: How) -> Resolution {
         let now = self.clock.now();
         let present = self.cache.insert(key, entry, now);
+        if self.is_outdated(&key, &present) {
+            // Another gateway has written since this was read: the next request reads it.
+            self.cache.forget(&key);
+            return Resolution::Absent(Absence::Wait);
+        }
         self.said(&key, &present, how, now)
     }
 
@@ -342,6 +347,15 @@ fn token_of(token: &Token, how: How, now: UnixMillis) -> Resolution {
     token.used(now);
     let (text, said) = (Arc::clone(&token.text), token.said.clone());
     Resolution::Token(Injectable { token: text, said, noticed: token.noticed, how })
+}
+
+/// Logs what the store did not do for one record; when it does nothing for any, that is told once already.
+pub(super) fn log_fault(fault: &StoreError, what: &'static str) {
+    if fault.is_outage() {
+        tracing::debug!(error = %fault, "{what}");
+    } else {
+        tracing::warn!(error = %fault, "{what}");
+    }
 }
 
 /// Half of `ms` up to all of it, so that entries made together do not end together.

@@ -13,6 +13,10 @@ use crate::store::{Draft, Expect, Record, RecordKey, State, StoreError, Written}
 use crate::time::UnixMillis;
 use crate::uid2::{DiiHash, Identity, Scope};
 
+/// In a fleet: how long the tombstone stays of a user of whom nothing is known here or in the store. Longer than a login at another
+/// gateway takes; short, because publishers log out whom nobody logged in. Milliseconds.
+const STRANGER_MS: i64 = 60_000;
+
 /// So often a login that meets others of the same user tries to be the one after them; then it just writes.
 const LOGIN_TRIES: u32 = 3;
 
@@ -243,19 +247,23 @@ impl Inner {
         draft: Draft,
     ) -> Result<(), LoginError> {
         let (held, now) = (self.cache.find(&key), self.clock.now());
-        self.remember_opt_out(opted_out.to_vec(), now, draft.keep_until).await;
+        let kept = self.remember_opt_out(opted_out.to_vec(), now, draft.keep_until).await;
         self.measure_last_use(held.as_deref(), now);
         if let Some(record) = self.put(key, Expect::Any, draft).await? {
             self.denied(key, &record, Denial::OptedOut);
         }
-        Ok(())
+        match kept {
+            // It is in force here and written until it is durable; but the others have not heard of it.
+            Err(fault) if self.fleet.is_some() => Err(fault.into()),
+            _ => Ok(()),
+        }
     }
 
     /// Leaves a tombstone, also where there is nothing or another tombstone: a login may be under way that began
     /// before. Whoever else writes meanwhile is seen: a marker of an opt-out is never replaced.
     async fn logout(&self, publisher: &Publisher, key: RecordKey) -> Result<(), LoginError> {
-        let now = self.clock.now();
-        if !self.known.contains(&key) || self.store.opted_out(&key, now) {
+        let is_alone = self.fleet.is_none();
+        if (is_alone && !self.known.contains(&key)) || self.store.opted_out(&key, self.clock.now()) {
             return Ok(());
         }
         self.bury(publisher, key, None).await
@@ -271,6 +279,8 @@ impl Inner {
     ) -> Result<(), LoginError> {
         let now = self.clock.now();
         let until = now.plus(DAY_MS);
+        // Who opts out at the site, or said what sticks, is known by now.
+        let nothing_until = if self.known.contains(&key) { until } else { now.plus(STRANGER_MS) };
         let marker = |generation| {
             let what = What::Denied { why: Denial::LoggedOut, until };
             self.cache.insert(key, Entry { generation, what }, now);
@@ -278,20 +288,20 @@ impl Inner {
         // In this process first: whatever the store does, the token goes out no more.
         marker(self.cache.find(&key).map_or(0, |entry| entry.generation));
         loop {
-            let (before, dead) = match self.stands(key).await? {
+            let (before, dead, until) = match self.stands(key).await? {
                 Stands::Record(record) if record.state == State::OptedOut => {
                     self.take_in(key, &record);
                     return Ok(());
                 }
                 Stands::Record(record) => {
                     marker(record.generation);
-                    (Expect::Generation(record.generation), record.into())
+                    (Expect::Generation(record.generation), record.into(), until)
                 }
-                Stands::Nothing => (Expect::Generation(0), nobody(publisher, now)),
+                Stands::Nothing => (Expect::Generation(0), nobody(publisher, now), nothing_until),
                 Stands::Unreadable => {
                     self.cache.forget(&key);
                     marker(0);
-                    (Expect::Any, nobody(publisher, now))
+                    (Expect::Any, nobody(publisher, now), until)
                 }
             };
             let last = said.as_ref().unwrap_or(&dead.said);

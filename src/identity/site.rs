@@ -46,7 +46,8 @@ impl Inner {
 
     async fn site_opt_in(&self, key: RecordKey) -> Result<(), LoginError> {
         let now = self.clock.now();
-        if self.store.opted_out_at_site(&key, now) {
+        // In a fleet also where nothing is known of it: another gateway may have been told just now.
+        if self.fleet.is_some() || self.store.opted_out_at_site(&key, now) {
             self.store.site_opt_in(key, now).await?;
         }
         Ok(())

@@ -64,6 +64,8 @@ pub use optouts::By;
 pub use record::{Draft, Expect, Origin, Record, State, Written};
 pub use redis::{Holding, Lease, News, Settings as RedisSettings, UrlError};
 pub use seal::OpenError;
+#[cfg(test)]
+pub(crate) use tests::redis::Server as RedisServer;
 
 use self::redis::{Parts as RedisParts, Redis};
 use disk::{Disk, Parts, Pending};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::super::refresher::DAY_MS;
+use super::super::resolver::log_fault;
 use super::super::{Absence, Denial, How, Inner, Notice, Origin, Publisher, Resolution};
 use crate::identity::metrics::Found;
 use crate::operator::{Fault, Minted};
@@ -152,7 +153,7 @@ impl Inner {
             Ok(Written::Lost { .. }) => self.read_again(key).await,
             Err(fault) => {
                 // This process sends it all the same; it is made again after a restart.
-                tracing::warn!(error = %fault, "a new identity could not be stored");
+                log_fault(&fault, "a new identity could not be stored");
                 self.keep(key, &draft.into_record(generation, now), How::Generated)
             }
         }
@@ -171,7 +172,7 @@ impl Inner {
                 self.cache.forget(&dii);
                 self.pointers.set(dii, user, self.clock.now());
             }
-            Err(fault) => tracing::warn!(error = %fault, "the alias of a login could not be stored"),
+            Err(fault) => log_fault(&fault, "the alias of a login could not be stored"),
         }
     }
 }

@@ -104,6 +104,11 @@ impl Pointers {
     pub(super) fn forget(&self, key: &RecordKey) {
         self.known.invalidate(key);
     }
+
+    /// Any of them may lead elsewhere now. Of whom a token is refused, everybody knows.
+    pub(super) fn forget_all(&self) {
+        self.known.invalidate_all();
+    }
 }
 
 impl Identities {

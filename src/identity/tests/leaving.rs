@@ -4,7 +4,7 @@
 use super::*;
 
 impl Bench {
-    async fn logout(&self) -> Result<(), LoginError> {
+    pub(super) async fn logout(&self) -> Result<(), LoginError> {
         self.identities.logout(&self.publisher, b"u1").await
     }
 

@@ -7,11 +7,13 @@ mod claimed;
 mod consent;
 mod edges;
 mod faults;
+mod fleet;
 mod leaving;
 mod phases;
 mod races;
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -59,6 +61,8 @@ struct Operator {
     clock: Clock,
     script: Mutex<VecDeque<Say>>,
     calls: Mutex<Vec<String>>,
+    /// Calls that came to the door.
+    knocks: AtomicUsize,
     gate: Semaphore,
     /// A second door, which only refreshes go through.
     refreshes: Semaphore,
@@ -120,6 +124,7 @@ impl Transport for Operator {
         _: Deadline,
     ) -> BoxFuture<'_, Result<Response<Bytes>, TransportError>> {
         Box::pin(async move {
+            self.knocks.fetch_add(1, Ordering::Relaxed);
             self.gate.acquire().await.unwrap().forget();
             if request.uri().path().ends_with("refresh") {
                 self.refreshes.acquire().await.unwrap().forget();
@@ -152,23 +157,29 @@ fn bench_with(settings: Settings, gate: usize, script: &[Say]) -> Bench {
     bench_of(Settings { refresh_jitter_ms: 0, ..settings }, operator::Settings::default(), gate, script)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "written where it is called")]
 fn bench_of(settings: Settings, limits: operator::Settings, gate: usize, script: &[Say]) -> Bench {
-    let clock = Clock::manual(START);
+    bench_on((store::Kind::Memory, Clock::manual(START)), settings, limits, gate, script)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "written where it is called")]
+fn bench_on(
+    (kind, clock): (store::Kind, Clock),
+    settings: Settings,
+    limits: operator::Settings,
+    gate: usize,
+    script: &[Say],
+) -> Bench {
     let registry = Registry::new();
     let operator = Arc::new(Operator {
         clock: clock.clone(),
         script: Mutex::new(script.iter().cloned().collect()),
         calls: Mutex::default(),
+        knocks: AtomicUsize::new(0),
         gate: Semaphore::new(gate),
         refreshes: Semaphore::new(OPEN),
     });
-    let store_settings = store::Settings {
-        kind: store::Kind::Memory,
-        encryption_key: Secret::new([1; 32]),
-        previous_keys: Vec::new(),
-        queue: 64,
-    };
+    let store_settings =
+        store::Settings { kind, encryption_key: Secret::new([1; 32]), previous_keys: Vec::new(), queue: 64 };
     let store =
         Store::open(store_settings, clock.clone(), store::Metrics::register(&registry).unwrap()).unwrap();
     let transport: Arc<dyn Transport> = Arc::clone(&operator) as Arc<dyn Transport>;
