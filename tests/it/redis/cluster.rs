@@ -101,8 +101,8 @@ async fn serve(
     }
 }
 
-/// Opts users out, some at the publisher and some at the operator, each until it is acknowledged; when that was, by the number of
-/// the user, with what the SSP had received a second later.
+/// Opts users out at the publisher, each until it is acknowledged; by the number of the user, what the SSP had received a second
+/// later.
 async fn leave(fleet: &Fleet, at: &Process) -> BTreeMap<usize, usize> {
     let mut acknowledged = Vec::new();
     for number in (0..USERS).step_by(LEAVES) {
