@@ -5,7 +5,7 @@ const LATER: &[(&str, &[&str])] = &[
     ("debug", &["sample"]),
     ("server", &["passthrough"]),
     ("publisher", &["holdout_percent", "cookie"]),
-    ("ssp", &["http2", "breaker"]),
+    ("ssp", &["http2"]),
 ];
 
 /// Why `key` of a table of this kind is refused.

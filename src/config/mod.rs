@@ -3,6 +3,7 @@
 //! The environment is handed in as a map. Unknown keys are faults; keys of the published contract that this version
 //! does not have yet are faults of their own, so that nothing is silently ignored.
 
+mod breaker;
 mod context;
 mod credentials;
 mod debug;

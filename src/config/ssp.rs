@@ -6,6 +6,7 @@ use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use toml::de::DeTable;
 
+use super::breaker;
 use super::faults::Source;
 use super::publisher::{id, tables};
 use super::reader::{Context, Section};
@@ -81,6 +82,7 @@ fn one(section: &Section<'_>, ids: &mut HashSet<String>) -> Option<Settings> {
         eid_permissions: section.choice("eid_permissions", &permissions).unwrap_or_default(),
         rti_partner: section.choice("rti_partner", &partners).flatten(),
         ca: section.table("tls", "ssp.tls").and_then(|tls| pem(&tls, "ca")),
+        breaker: breaker::rule(section, timeout),
     };
     id.map(|_| settings)
 }

@@ -90,9 +90,13 @@ fn merged(admitted: &Admitted, legs: &[Leg], replies: &mut [Replied]) -> Draft {
     merged.body.map_or(Draft::NoBid, |body| Draft::Written { body, bid: true })
 }
 
-fn count(legs: &[Leg], replied: &Replied) {
+fn count(legs: &[Leg], replied: &mut Replied) {
     let Some(leg) = legs.get(replied.ssp) else { return };
-    leg.client.metrics().count(replied.reply.outcome, replied.reply.elapsed);
+    let (outcome, understood) = (replied.reply.outcome, replied.is_understood());
+    match replied.asked.take() {
+        Some(asked) => asked.settle(outcome, understood),
+        None => leg.client.metrics().count(outcome, replied.reply.elapsed),
+    }
     if let Some(ReplyVerdict::Bid { dropped: dropped @ 1.., .. }) = replied.verdict {
         leg.client.metrics().bids_dropped(dropped);
     }

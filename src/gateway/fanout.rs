@@ -8,8 +8,7 @@ use super::Leg;
 use super::inject::{Call, Outgoing, OutgoingLeg};
 use super::reason::ResultLabel;
 use crate::openrtb::response::ReplyVerdict;
-use crate::ssp::{SspOutcome, SspReply};
-use crate::time::Clock;
+use crate::ssp::{Asked, SspOutcome, SspReply};
 
 /// One SSP's reply.
 #[derive(Debug)]
@@ -22,6 +21,8 @@ pub(super) struct Replied {
     pub called: bool,
     /// What it answered.
     pub reply: SspReply,
+    /// The request, until it is counted; `None` when there was none.
+    pub asked: Option<Asked>,
     /// What its body is worth, once that has been looked into.
     pub verdict: Option<ReplyVerdict>,
 }
@@ -37,6 +38,11 @@ impl Replied {
         };
         self.verdict = Some(verdict);
     }
+
+    /// Its answer is well-formed and to this request, and merely of no use for it.
+    pub(super) fn is_understood(&self) -> bool {
+        matches!(self.verdict, Some(ReplyVerdict::Invalid("cur" | "bids") | ReplyVerdict::TooLarge))
+    }
 }
 
 /// Calls every leg on this thread, at `now`. One leg is awaited in place: no list, no extra wake-ups.
@@ -48,33 +54,20 @@ pub(super) async fn fanout(legs: &[Leg], outgoing: &mut Outgoing, now: Instant) 
 }
 
 async fn one(legs: &[Leg], leg: &mut OutgoingLeg, now: Instant) -> Replied {
-    let reply = match (legs.get(leg.ssp), &mut leg.call) {
+    let (asked, reply) = match (legs.get(leg.ssp), &mut leg.call) {
         (Some(target), Some(call)) => ask(target, call, now).await,
         // Too little time was left to ask at all.
-        _ => SspReply::without_answer(SspOutcome::Limit, Duration::ZERO),
+        _ => (None, SspReply::without_answer(SspOutcome::Limit, Duration::ZERO)),
     };
-    Replied { ssp: leg.ssp, result: leg.result, called: leg.call.is_some(), reply, verdict: None }
+    Replied { ssp: leg.ssp, result: leg.result, called: leg.call.is_some(), reply, asked, verdict: None }
 }
 
 /// An SSP that was asked is counted, even when the caller goes away before it answers.
-async fn ask(target: &Leg, call: &mut Call, now: Instant) -> SspReply {
-    let mut asked = Asked { target, since: now, answered: false };
+async fn ask(target: &Leg, call: &mut Call, now: Instant) -> (Option<Asked>, SspReply) {
+    let Some(mut asked) = target.client.ask(now) else {
+        return (None, SspReply::without_answer(SspOutcome::Open, Duration::ZERO));
+    };
     let reply = target.client.bid(&call.headers, &mut call.body, (now, call.deadline)).await;
-    asked.answered = true;
-    reply
-}
-
-struct Asked<'a> {
-    target: &'a Leg,
-    since: Instant,
-    answered: bool,
-}
-
-impl Drop for Asked<'_> {
-    fn drop(&mut self) {
-        if !self.answered {
-            let elapsed = Clock::monotonic().saturating_duration_since(self.since);
-            self.target.client.metrics().count(SspOutcome::Timeout, elapsed);
-        }
-    }
+    asked.answered(&reply);
+    (Some(asked), reply)
 }

@@ -113,7 +113,7 @@ mod tests {
 
     fn ended(outcome: SspOutcome, status: u16) -> Replied {
         let reply = SspReply { status, ..SspReply::without_answer(outcome, Duration::ZERO) };
-        Replied { ssp: 0, result: ResultLabel::Absent, called: true, reply, verdict: None }
+        Replied { ssp: 0, result: ResultLabel::Absent, called: true, reply, asked: None, verdict: None }
     }
 
     fn said(verdict: ReplyVerdict) -> Replied {

@@ -22,5 +22,5 @@ impl Gateway {
 fn rehearsed(leg: OutgoingLeg, reply: &mut impl FnMut(Segments) -> SspReply) -> Option<Replied> {
     let OutgoingLeg { ssp, result, call, .. } = leg;
     let reply = reply(call?.body);
-    Some(Replied { ssp, result, called: true, reply, verdict: None })
+    Some(Replied { ssp, result, called: true, reply, asked: None, verdict: None })
 }

@@ -1,4 +1,4 @@
-//! Sockets, TLS, pools, bodies, gzip, back-off.
+//! Sockets, TLS, pools, bodies, gzip, back-off, circuit breaker.
 //!
 //! Two ways out of the process. The control plane talks through [`Transport`], the one test seam: one boxed future a
 //! call, any thread. The data plane talks through [`pool::Pool`], which is concrete, belongs to one SSP and one worker
@@ -7,6 +7,7 @@
 mod alarm;
 pub mod backoff;
 pub mod body;
+pub mod breaker;
 mod dial;
 pub mod gzip;
 pub mod h1;

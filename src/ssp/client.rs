@@ -8,7 +8,7 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
 use http::uri::PathAndQuery;
 
-use super::{Settings, SspMetrics, SspReply};
+use super::{Asked, Settings, SspMetrics, SspReply, Vitals};
 use crate::net::OriginError;
 use crate::net::body::Segments;
 use crate::net::h1::Template;
@@ -23,7 +23,7 @@ pub struct Client(Rc<Inner>);
 #[derive(Debug)]
 struct Inner {
     settings: Arc<Settings>,
-    metrics: SspMetrics,
+    vitals: Vitals,
     pool: Pool,
     permits: Permits,
 }
@@ -43,7 +43,7 @@ impl Client {
     pub fn new(
         settings: Arc<Settings>,
         tls: &rustls::ClientConfig,
-        metrics: SspMetrics,
+        vitals: Vitals,
     ) -> Result<Self, OriginError> {
         let origin = settings.origin()?;
         let target = settings.url.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
@@ -60,10 +60,10 @@ impl Client {
             late: settings.late,
         };
         Ok(Self(Rc::new(Inner {
-            pool: Pool::new(pool, tls, metrics.connections()),
-            permits: Permits::with_gauge(settings.max_inflight, metrics.inflight()),
+            pool: Pool::new(pool, tls, vitals.metrics().connections()),
+            permits: Permits::with_gauge(settings.max_inflight, vitals.metrics().inflight()),
             settings,
-            metrics,
+            vitals,
         })))
     }
 
@@ -72,9 +72,18 @@ impl Client {
         &self.0.settings
     }
 
-    /// Its metrics. The caller counts each reply, once it has looked into the body.
+    /// Its metrics. What was not asked is counted by the caller; what was, by [`Asked`].
     pub fn metrics(&self) -> &SspMetrics {
-        &self.0.metrics
+        self.0.vitals.metrics()
+    }
+
+    pub(super) fn vitals(&self) -> &Vitals {
+        &self.0.vitals
+    }
+
+    /// Begins a request at `now`, unless its circuit breaker is open.
+    pub fn ask(&self, now: Instant) -> Option<Asked> {
+        self.0.vitals.admit(now).map(|admitted| Asked::new(self, now, admitted))
     }
 
     /// Posts `body`, which is taken, with `headers` and the configured ones, nothing else, and reads the whole answer by `deadline`; asked at

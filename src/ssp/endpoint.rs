@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::header::HeaderName;
 use http::{HeaderMap, Uri};
 
+use crate::net::breaker::BreakerSettings;
 use crate::net::{Origin, OriginError};
 use crate::openrtb::{Dialect, RtiPlace};
 use crate::uid2::Scope;
@@ -58,6 +59,20 @@ pub struct Settings {
     pub rti_partner: Option<RtiPlace>,
     /// PEM certificates trusted besides the public ones.
     pub ca: Option<Vec<u8>>,
+    /// When it is not asked for a while because it fails; `None`: it is always asked.
+    pub breaker: Option<BreakerRule>,
+}
+
+/// What counts as a failure of an SSP, and what follows.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BreakerRule {
+    /// When the breaker opens, and for how long.
+    pub settings: BreakerSettings,
+    /// An answer that did not come counts only when the SSP had at least so long: otherwise one publisher's short
+    /// `tmax` would take the SSP away from the others.
+    pub slow: Duration,
+    /// Statuses 400 to 499 count, too. They are answers to one request, and most often that request's fault.
+    pub count_4xx: bool,
 }
 
 /// What happens to an existing `tmax`.

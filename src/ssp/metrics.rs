@@ -16,6 +16,7 @@ pub struct Metrics {
     dropped: IntCounterVec,
     inflight: IntGaugeVec,
     connections: IntGaugeVec,
+    breaker: IntGaugeVec,
 }
 
 impl Metrics {
@@ -37,6 +38,11 @@ impl Metrics {
                 &["ssp"],
             )?,
             connections: registry.gauges("ssp_connections", "Open connections to SSPs.", &["ssp"])?,
+            breaker: registry.gauges(
+                "ssp_breaker_state",
+                "Circuit breakers of SSPs: 0 closed, 1 being tried out, 2 open until the next request after its time.",
+                &["ssp"],
+            )?,
         })
     }
 
@@ -48,6 +54,7 @@ impl Metrics {
             dropped: self.dropped.with_label_values(&[id]),
             inflight: self.inflight.with_label_values(&[id]),
             connections: self.connections.with_label_values(&[id]),
+            breaker: self.breaker.with_label_values(&[id]),
         }))
     }
 }
@@ -63,6 +70,7 @@ struct Bound {
     dropped: IntCounter,
     inflight: IntGauge,
     connections: IntGauge,
+    breaker: IntGauge,
 }
 
 impl SspMetrics {
@@ -85,6 +93,10 @@ impl SspMetrics {
 
     pub(super) fn connections(&self) -> IntGauge {
         self.0.connections.clone()
+    }
+
+    pub(super) fn breaker(&self) -> IntGauge {
+        self.0.breaker.clone()
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustls::ClientConfig;
 
-use super::{Client, Metrics, Settings, SspMetrics};
+use super::{Client, Metrics, Settings, Vitals};
 use crate::net::OriginError;
 
 /// Checked settings, TLS and metrics of one SSP. `Send`, unlike the client: each thread grows its own.
@@ -15,7 +15,7 @@ pub struct Seed {
     /// The part that one of the threads may use.
     share: Arc<Settings>,
     tls: Arc<ClientConfig>,
-    metrics: SspMetrics,
+    vitals: Vitals,
 }
 
 impl Seed {
@@ -27,9 +27,9 @@ impl Seed {
         metrics: &Metrics,
     ) -> Result<Self, OriginError> {
         settings.origin()?;
-        let metrics = metrics.bind(&settings.id);
+        let vitals = Vitals::new(&settings, metrics.bind(&settings.id));
         let share = Arc::new(settings.share(workers));
-        Ok(Self { settings: Arc::new(settings), share, tls, metrics })
+        Ok(Self { settings: Arc::new(settings), share, tls, vitals })
     }
 
     /// As configured.
@@ -39,6 +39,6 @@ impl Seed {
 
     /// A client without connections yet.
     pub fn client(&self) -> Result<Client, OriginError> {
-        Client::new(Arc::clone(&self.share), &self.tls, self.metrics.clone())
+        Client::new(Arc::clone(&self.share), &self.tls, self.vitals.clone())
     }
 }

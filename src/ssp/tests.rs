@@ -43,6 +43,7 @@ fn settings(url: &str) -> Settings {
         tmax: TmaxMode::Rewrite,
         environment: EnvironmentRule::Any,
         ca: None,
+        breaker: None,
     }
 }
 
@@ -64,7 +65,8 @@ impl Bench {
         let registry = Registry::new();
         let metrics = Metrics::register(&registry).unwrap().bind(&settings.id);
         let tls = tls::client_config(settings.ca.as_deref()).unwrap();
-        let client = Client::new(Arc::new(settings), &tls, metrics).unwrap();
+        let vitals = Vitals::new(&settings, metrics);
+        let client = Client::new(Arc::new(settings), &tls, vitals).unwrap();
         Self { peer, client, registry }
     }
 
@@ -351,7 +353,8 @@ fn a_url_without_an_origin_is_refused() {
     let registry = Registry::new();
     let metrics = Metrics::register(&registry).unwrap().bind("alpha");
     let tls = tls::client_config(None).unwrap();
-    let refused = |url| Client::new(Arc::new(settings(url)), &tls, metrics.clone()).map(drop);
+    let vitals = |settings: &Settings| Vitals::new(settings, metrics.clone());
+    let refused = |url| Client::new(Arc::new(settings(url)), &tls, vitals(&settings(url))).map(drop);
     assert_eq!(refused("/bid"), Err(OriginError::Scheme));
     assert_eq!(refused("ws://ssp.example/bid"), Err(OriginError::Scheme));
     assert_eq!(refused("https://ssp.example/bid"), Ok(()));

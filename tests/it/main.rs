@@ -9,6 +9,7 @@
 
 mod answers;
 mod both_scopes;
+mod breaker;
 mod bytes;
 mod capture;
 mod cli;
