@@ -16,6 +16,7 @@ mod cli;
 mod client_certs;
 mod cors;
 mod explain;
+mod faults;
 mod h2;
 mod identity_api;
 mod identity_stored;

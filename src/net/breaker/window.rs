@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Parts of a window. The oldest falls away as a whole, so the window is up to a tenth shorter than it says.
-const PARTS: u64 = 10;
+const PARTS: usize = 10;
 
 /// Each part is one word, so that it is counted and taken over by a new tenth in one step: which tenth of a window it
 /// is (16 bits, they repeat after 6,553 windows), how many ended in it and how many of them failed (24 bits each).
@@ -11,7 +11,7 @@ const PARTS: u64 = 10;
 pub(super) struct Window {
     /// Milliseconds of one part.
     part: u64,
-    parts: [AtomicU64; PARTS as usize],
+    parts: [AtomicU64; PARTS],
 }
 
 const COUNT_BITS: u32 = 24;
@@ -46,7 +46,7 @@ impl Part {
 
 impl Window {
     pub(super) fn new(millis: u64) -> Self {
-        Self { part: (millis / PARTS).max(1), parts: Default::default() }
+        Self { part: (millis / PARTS as u64).max(1), parts: Default::default() }
     }
 
     /// Counts one that was begun at `at`, in milliseconds.
@@ -67,7 +67,7 @@ impl Window {
         let recent = |word: &AtomicU64| {
             let part = Part::of(word.load(Ordering::Relaxed));
             let age = self.tick(now).wrapping_sub(part.tick);
-            (u64::from(age) < PARTS).then_some((part.all, part.bad))
+            (usize::from(age) < PARTS).then_some((part.all, part.bad))
         };
         self.parts.iter().filter_map(recent).fold((0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1))
     }
@@ -80,7 +80,7 @@ impl Window {
     }
 
     fn place(&self, at: u64) -> usize {
-        usize::try_from((at / self.part) % PARTS).unwrap_or_default()
+        usize::try_from((at / self.part) % PARTS as u64).unwrap_or_default()
     }
 
     fn tick(&self, at: u64) -> u16 {

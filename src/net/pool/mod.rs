@@ -311,6 +311,8 @@ impl From<Fault> for TransportError {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::TooLarge => Self::TooLarge,
+            // Closed as soon as it was open: there was no connection.
+            Fault::Unsent => Self::Connect(fault.to_string()),
             broken => Self::Broken(broken.to_string()),
         }
     }

@@ -5,6 +5,7 @@ pub(crate) mod http;
 pub(crate) mod issuer;
 pub(crate) mod poll;
 pub(crate) mod process;
+pub(crate) mod raw_peer;
 pub(crate) mod redis;
 pub(crate) mod scripted_ssp;
 pub(crate) mod stack;
