@@ -2,15 +2,16 @@
 //! and phone numbers, the store, verdicts, and the way to an SSP. Scan, splice and guard are in `openrtb`, cache and path in
 //! `gateway`.
 //!
-//! `cargo bench --bench parts`; `-- --test` runs each once.
+//! `cargo bench --bench parts`; `-- --test` runs each once; `-- --million` measures a million identities instead.
 
 mod leg;
+mod million;
 mod privacy;
 
 use std::borrow::Cow;
 use std::hint::black_box;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group};
 use mimalloc::MiMalloc;
 use uid2_gateway::openrtb::response::{Candidate, MergeContext, merge};
 use uid2_gateway::secret::Secret;
@@ -138,4 +139,16 @@ criterion_group!(
     leg::parts,
     leg::exchange
 );
-criterion_main!(benches);
+
+fn main() {
+    let flags: Vec<String> = std::env::args().collect();
+    let has = |flag: &str| flags.iter().any(|it| it == flag);
+    if has("--million") {
+        return million::run(1_000_000);
+    }
+    if has("--test") {
+        million::run(10_000);
+    }
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+}

@@ -10,6 +10,66 @@
 //!        └─ name the fault, if any: may a retry help?  fault.rs
 //! ```
 //!
+//! # Without the gateway
+//!
+//! [`crate::uid2`] and this module are a UID2 client by themselves; `uid2` does no I/O, and this module needs a Tokio runtime. In the
+//! example a sandbox operator stands in for a real one: with your own key, secret and base URL the rest is the same.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use uid2_gateway::net::{HyperTransport, TransportSettings, tls};
+//! use uid2_gateway::operator::{Credentials, MAX_RESPONSE_BYTES, Metrics, Minted, OperatorClient, Settings};
+//! use uid2_gateway::sandbox::operator as sandbox;
+//! use uid2_gateway::secret::Secret;
+//! use uid2_gateway::telemetry::Registry;
+//! use uid2_gateway::time::Clock;
+//! use uid2_gateway::uid2::{DiiHash, Email, EnvelopeKey, Environment, Phase, Scope};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! let base = format!("http://{}", listener.local_addr()?);
+//! let operator = sandbox::Operator::new(sandbox::Settings::default(), Clock::System);
+//! tokio::spawn(sandbox::serve(operator, listener, std::future::pending::<()>()));
+//!
+//! let settings = Settings { urls: vec![base.parse()?], ..Settings::default() };
+//! let transport = HyperTransport::new(TransportSettings {
+//!     connect_timeout: settings.connect_timeout,
+//!     max_response_bytes: MAX_RESPONSE_BYTES,
+//!     tls: tls::client_config(None)?,
+//! });
+//! let metrics = Metrics::register(&Registry::new())?;
+//! let client = OperatorClient::new(settings, Arc::new(transport), Clock::System, metrics);
+//! let credentials = Credentials {
+//!     scope: Scope::Uid2,
+//!     environment: Environment::Local,
+//!     api_key: Secret::new("UID2-C-L-124-H8VwqX.l2G4TCuUWYAqdqkeG/UqtFoPEoXirKn4kHWxc=".into()),
+//!     client_secret: EnvelopeKey::from_base64("NcMgi6Y8C80SlxvV7pYlfcvEIo+2b0508tYQ3pKK8HM=")?,
+//!     urls: Vec::new(),
+//! };
+//!
+//! // Parsing normalises: only the hash leaves the process.
+//! let email = Email::parse(" Jane.Doe@Example.com ")?;
+//! let Minted::Identity(identity) = client.generate(&credentials, &DiiHash::of_email(&email), None).await? else {
+//!     return Err("opted out: remember that, and do not ask again".into());
+//! };
+//! let bid_stream_id = identity.advertising_token.as_str();
+//! assert!(bid_stream_id.starts_with('A'));
+//! assert_eq!(identity.times.phase(Clock::System.now(), 60_000), Phase::Fresh);
+//!
+//! // From `refresh_from` on: all six values of the identity are replaced together.
+//! match client.refresh(&credentials, &identity).await {
+//!     Ok(Minted::Identity(renewed)) => assert_ne!(renewed.advertising_token, identity.advertising_token),
+//!     Ok(Minted::OptedOut) => println!("forget the identity at once"),
+//!     Ok(Minted::InsufficientConsent) => println!("EUID: consent has to be asked for again"),
+//!     Err(error) if error.fault.is_final() => println!("good until it expires, then a new login is needed"),
+//!     Err(error) => println!("{error}; try again later"),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Control plane only: nothing here runs on the path of an auction. No fault ever carries an identifier, a hash of
 //! one, or a token.
 

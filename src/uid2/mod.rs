@@ -1,5 +1,7 @@
 //! The UID2 protocol as pure functions: normalise, hash, seal, open, read tokens' times. No socket, no clock.
 //!
+//! With [`crate::operator`] it is a UID2 client that needs no gateway; there is an example.
+//!
 //! Source of every format: the UID2 documentation and operator behaviour, cited per item.
 
 pub mod cookie;

@@ -11,6 +11,7 @@ mod answers;
 mod both_scopes;
 mod breaker;
 mod bytes;
+mod canaries;
 mod capture;
 mod cli;
 mod client_certs;

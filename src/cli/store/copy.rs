@@ -12,8 +12,9 @@ use crate::config;
 use crate::store::{Copied, Kind, Store, copy};
 use crate::time::Clock;
 
-/// Copy everything into the store of another configuration: opt-outs first, then the records, sealed anew under the target's
-/// encryption key. The keys under which records are found stay the same, so the target must be empty, and takes over the index key,
+/// Copy everything into the store of another configuration.
+///
+/// Opt-outs come first, then the records, sealed anew under the target's encryption key. The keys under which records are found stay the same, so the target must be empty, and takes over the index key,
 /// or be a copy of the same store. What it holds and was written later stays; a copy that was cut short goes on where it was. Exit
 /// code 1 when records were left behind because they do not open.
 #[derive(Debug, clap::Args)]

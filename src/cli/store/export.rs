@@ -8,7 +8,9 @@ use serde_json::json;
 use super::{Opened, Place};
 use crate::store::{By, OptOut};
 
-/// List the opt-outs in force: one JSON object a line, or CSV with a head line. `key` names who opted out, an HMAC under this store's
+/// List the opt-outs in force.
+///
+/// One JSON object a line, or CSV with a head line. `key` names who opted out, an HMAC under this store's
 /// index key in hexadecimal digits: it tells nobody who it is, and means nothing to a store with another index key. `by` says on whose
 /// word (`operator`, or `publisher` for its own opt-outs, which have no end), `at` is when the
 /// opt-out became known and `until` when it ends, Unix milliseconds.

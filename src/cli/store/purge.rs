@@ -10,7 +10,9 @@ use crate::store::Store;
 /// Removed in one go.
 const AT_ONCE: usize = 1_000;
 
-/// Delete all records of a publisher, of either scope and every environment, and give the disk their room back. Opt-outs stay: they
+/// Delete all records of a publisher.
+///
+/// Of either scope and every environment; the disk gets their room back. Opt-outs stay: they
 /// are the users', not the publisher's. It need not stand in the configuration any more.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  uid2-gateway store purge --publisher acme --config deploy/gateway.toml")]

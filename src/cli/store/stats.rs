@@ -9,8 +9,9 @@ use super::{Opened, Place, folder};
 use crate::store::{Census, TenantCensus};
 use crate::time::Clock;
 
-/// Count the records by publisher, scope, environment and phase, the opt-outs in force, and the bytes on the disk. Opens every
-/// record.
+/// Count the records by publisher, scope, environment and phase, the opt-outs in force, and the bytes on the disk.
+///
+/// Opens every record.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  uid2-gateway store stats --config deploy/gateway.toml")]
 pub(in crate::cli) struct Args {

@@ -9,7 +9,9 @@ use super::{Opened, Place};
 use crate::store::Census;
 use crate::time::Clock;
 
-/// Open every record and read every opt-out; nothing is changed. Exit code 1 when a record does not open, or the database or the
+/// Open every record and read every opt-out; nothing is changed.
+///
+/// Exit code 1 when a record does not open, or the database or the
 /// opt-out log is damaged.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  uid2-gateway store verify --config deploy/gateway.toml")]

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use uid2_gateway::sandbox::operator::Settings as OperatorSettings;
@@ -18,12 +19,21 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    pub(crate) fn start(config: &std::path::Path) -> Self {
+    pub(crate) fn start(config: &Path) -> Self {
+        Self::start_with(config, Stdio::null())
+    }
+
+    /// What it logs is kept in a file.
+    pub(crate) fn start_logging(config: &Path, log: &Path) -> Self {
+        Self::start_with(config, std::fs::File::create(log).unwrap().into())
+    }
+
+    fn start_with(config: &Path, log: Stdio) -> Self {
         let mut child = Command::new(binary())
             .args(["serve", "--config"])
             .arg(config)
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut line = String::new();
@@ -65,7 +75,7 @@ impl Drop for Process {
 /// A folder with a configuration whose store is on disk.
 pub(crate) struct Place {
     pub(crate) folder: tempfile::TempDir,
-    pub(crate) config: std::path::PathBuf,
+    pub(crate) config: PathBuf,
     pub(crate) operator: SocketAddr,
 }
 

@@ -20,8 +20,8 @@ pub(crate) const KEY: &str = "test-key-of-acme";
 pub(crate) const AUTH: (&str, &str) = ("authorization", "Bearer test-key-of-acme");
 
 /// The publisher of the public mock storage, site 124.
-const OPERATOR_KEY: &str = "UID2-C-L-124-H8VwqX.l2G4TCuUWYAqdqkeG/UqtFoPEoXirKn4kHWxc=";
-const OPERATOR_SECRET: &str = "NcMgi6Y8C80SlxvV7pYlfcvEIo+2b0508tYQ3pKK8HM=";
+pub(crate) const OPERATOR_KEY: &str = "UID2-C-L-124-H8VwqX.l2G4TCuUWYAqdqkeG/UqtFoPEoXirKn4kHWxc=";
+pub(crate) const OPERATOR_SECRET: &str = "NcMgi6Y8C80SlxvV7pYlfcvEIo+2b0508tYQ3pKK8HM=";
 pub(crate) const STORE_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 /// What differs from the plain case.
