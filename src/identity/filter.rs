@@ -49,10 +49,13 @@ struct Bits {
 impl KnownKeys {
     /// All keys of the store, with room for as many again.
     pub(super) fn load(store: &Store) -> Result<Self, StoreError> {
-        let mut count = 0_u64;
-        store.for_each_key(&mut |_| count += 1)?;
+        // Once, and kept meanwhile: reading a full store takes longer than anything else at a start.
+        let mut keys = Vec::new();
+        let count = store.for_each_key(&mut |key| keys.push(key))?;
         let bits = Bits::empty(count.saturating_mul(2));
-        bits.fill(store)?;
+        for key in &keys {
+            bits.insert(key);
+        }
         Ok(Self::of(bits))
     }
 

@@ -26,6 +26,8 @@ const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// Bounds what a restart has to read again.
 const JOURNAL_BYTES: u64 = 256 * 1024 * 1024;
 const WORKERS: usize = 2;
+/// Threads that read the records at a start, at most.
+const MOST_CHECKERS: usize = 8;
 
 /// How often a compaction is tried while the database is busy with its own.
 const COMPACTION_TRIES: u32 = 100;
@@ -59,10 +61,27 @@ impl Table {
     }
 
     /// Reads everything, and with it finds what damage does not show before: the keys of all records live at `now`.
+    ///
+    /// A start waits for it, so each core takes its share: keys are HMACs, spread evenly over their first byte.
     pub(super) fn check(&self, now: UnixMillis) -> Result<Vec<RecordKey>, StoreError> {
-        let mut keys = Vec::new();
-        unpanicked(&self.path, || self.for_each_key(now, &mut |key| keys.push(key)))?;
-        Ok(keys)
+        let threads = std::thread::available_parallelism().map_or(1, |it| it.get().min(MOST_CHECKERS));
+        let edge = |nth: usize| u8::try_from(nth * 256 / threads).ok();
+        let found = std::thread::scope(|scope| {
+            let share = |nth| {
+                let range = (edge(nth), edge(nth + 1));
+                scope.spawn(move || {
+                    let mut keys = Vec::new();
+                    unpanicked(&self.path, || self.visit_keys(range, now, &mut |key| keys.push(key)))?;
+                    Ok(keys)
+                })
+            };
+            let running: Vec<_> = (0..threads).map(share).collect();
+            let done = running
+                .into_iter()
+                .map(|it| it.join().unwrap_or(Err(StoreError::Broken("its thread failed"))));
+            done.collect::<Result<Vec<Vec<RecordKey>>, StoreError>>()
+        })?;
+        Ok(found.concat())
     }
 
     /// The record under `key`, if it is live at `now`.
@@ -119,8 +138,20 @@ impl Table {
         now: UnixMillis,
         visit: &mut dyn FnMut(RecordKey),
     ) -> Result<u64, StoreError> {
+        self.visit_keys((None, None), now, visit)
+    }
+
+    /// The same for keys whose first byte is in a range, its end excluded.
+    fn visit_keys(
+        &self,
+        (from, to): (Option<u8>, Option<u8>),
+        now: UnixMillis,
+        visit: &mut dyn FnMut(RecordKey),
+    ) -> Result<u64, StoreError> {
+        let from = std::iter::once(PREFIX).chain(from).collect::<Vec<u8>>();
+        let to = to.map_or(vec![PREFIX + 1], |to| vec![PREFIX, to]);
         let mut visits = 0;
-        for entry in self.records.prefix([PREFIX]) {
+        for entry in self.records.range(from..to) {
             let (name, bytes) = entry.into_inner().map_err(|e| self.fault(&e))?;
             let live = sealed::peek(&bytes).is_ok_and(|it| it.keep_until > now);
             if let Some(key) = record_key(&name).filter(|_| live) {

@@ -105,7 +105,7 @@ impl Story {
         }
         for path in [
             format!("/v1/identity/{EMAIL}"),
-            format!("/v1/identity/{}x/token?min_ttl={EMAIL}", USER),
+            format!("/v1/identity/{USER}x/token?min_ttl={EMAIL}"),
             format!("/{EMAIL}"),
         ] {
             let answer = self.call(Method::GET, &path, &[AUTH], "").await;
@@ -188,6 +188,29 @@ impl Story {
         self.keep("/debug/capture", &capture);
     }
 
+    /// Everything that a process meets in its life.
+    async fn live(&mut self, operator: SocketAddr) {
+        self.log_in().await;
+        self.log_in_as(&json!({"user_id": BY_PHONE, "phone": PHONE, "return_identity": true})).await;
+        self.refusals().await;
+        self.auctions().await;
+        // Due at once, so that each fault is met by refreshes, too.
+        let lifetimes =
+            json!({"refresh_from_seconds": 0, "identity_seconds": 600, "refresh_seconds": 1200}).to_string();
+        self.http.post(operator, "/sandbox/lifetimes", &[], lifetimes).await;
+        self.log_in().await;
+        self.operator_faults(operator).await;
+        self.metrics_and_capture().await;
+        let opt_out = json!({"email": EMAIL}).to_string();
+        self.http.post(operator, "/sandbox/optout", &[], opt_out).await;
+        poll::until("the operator to be asked again", async || {
+            let answer = self.login(&json!({"user_id": "another", "email": EMAIL})).await;
+            (answer.json()["status"] == "optout").then_some(())
+        })
+        .await;
+        self.auctions().await;
+    }
+
     /// Ends the process; nothing that was seen, and no line of its log, holds a canary.
     fn judge(self, log: &Path, expected: &str) {
         self.process.kill();
@@ -253,28 +276,9 @@ async fn no_canary_is_seen_anywhere_at_trace_level() {
         (Story { http: Http::default(), process, canaries: canaries(), seen: Vec::new() }, log)
     };
 
-    // Everything that a process meets in its life.
     write(&format!("encryption_key = {STORE_KEY:?}"));
     let (mut story, log) = start("first.log");
-    story.log_in().await;
-    story.log_in_as(&json!({"user_id": BY_PHONE, "phone": PHONE, "return_identity": true})).await;
-    story.refusals().await;
-    story.auctions().await;
-    // Due at once, so that each fault is met by refreshes, too.
-    let lifetimes =
-        json!({"refresh_from_seconds": 0, "identity_seconds": 600, "refresh_seconds": 1200}).to_string();
-    story.http.post(operator_address, "/sandbox/lifetimes", &[], lifetimes).await;
-    story.log_in().await;
-    story.operator_faults(operator_address).await;
-    story.metrics_and_capture().await;
-    let opt_out = json!({"email": EMAIL}).to_string();
-    story.http.post(operator_address, "/sandbox/optout", &[], opt_out).await;
-    poll::until("the operator to be asked again", async || {
-        let answer = story.login(&json!({"user_id": "another", "email": EMAIL})).await;
-        (answer.json()["status"] == "optout").then_some(())
-    })
-    .await;
-    story.auctions().await;
+    story.live(operator_address).await;
     story.judge(&log, "refresh failed");
 
     // The store key is rotated; a process that lacks the old one cannot read its records.

@@ -94,7 +94,7 @@ fn the_search_finds_each_canary_in_each_form() {
     let hash = Sha256::digest(EMAIL);
     for planted in [
         format!("WARN login of {EMAIL} failed"),
-        format!("to=%2B12025550143&x=1"),
+        String::from("to=%2B12025550143&x=1"),
         format!("q={}", EMAIL.replace('@', "%40")),
         format!("hash={}", hex(&hash)),
         format!("HASH={}", hex(&hash).to_uppercase()),
