@@ -226,23 +226,23 @@ pub(super) mod oracle {
         let mut entries: Vec<[Value; 2]> =
             user.iter().flatten().map(|entry| [entry.clone(), entry.clone()]).collect();
         let theirs = entries.len();
+        let mut paired = vec![false; theirs];
+        let mut others = Vec::new();
         for entry in ext.iter().flatten() {
-            if let Some(at) = user.iter().flatten().position(|theirs| same(theirs, entry)) {
-                if entries[at][1] == entries[at][0] {
-                    entries[at][1] = entry.clone();
-                }
-            } else if user.iter().flatten().any(|theirs| akin(theirs, entry)) {
-            } else {
-                entries.push([entry.clone(), entry.clone()]);
+            let mut twins = (0..theirs).filter(|at| same(&entries[*at][0], entry)).peekable();
+            if twins.peek().is_none() {
+                others.push(entry);
+            } else if let Some(at) = twins.find(|at| !paired[*at]) {
+                paired[at] = true;
+                entries[at][1] = entry.clone();
             }
         }
-        for entry in ext.iter().flatten() {
-            let mut user = user.iter().flatten();
-            if user.clone().any(|theirs| same(theirs, entry)) {
-                continue;
-            }
-            if let Some(into) = user.position(|theirs| akin(theirs, entry)) {
-                take_over(&mut entries[..theirs], into, entry);
+        let user: Vec<Value> = user.into_iter().flatten().collect();
+        let spelled: Vec<Value> = entries.iter().map(|[_, ext]| ext.clone()).collect();
+        for entry in others {
+            match (0..theirs).find(|at| akin(&user[*at], entry) && bare(&spelled[*at])) {
+                Some(into) => take_over(&mut entries[..theirs], into, entry),
+                None => entries.push([entry.clone(), entry.clone()]),
             }
         }
         let mut joined: Vec<Value> = entries.iter().map(|[user, _]| user.clone()).collect();
@@ -258,16 +258,16 @@ pub(super) mod oracle {
         entry.get("uids").and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
 
+    /// Has a list of uids, and says no more than whose they are and how they came to be.
+    fn bare(entry: &Value) -> bool {
+        let known = ["source", "uids", "inserter", "matcher", "mm"];
+        let members =
+            entry.as_object().is_some_and(|entry| entry.keys().all(|key| known.contains(&key.as_str())));
+        members && entry["uids"].is_array() && entry["source"].is_string()
+    }
+
     /// Two entries that differ in their uids alone.
     fn akin(a: &Value, b: &Value) -> bool {
-        let bare = |entry: &Value| {
-            let members = entry.as_object().is_some_and(|entry| {
-                entry
-                    .keys()
-                    .all(|key| ["source", "uids", "inserter", "matcher", "mm"].contains(&key.as_str()))
-            });
-            members && entry["uids"].is_array() && entry["source"].is_string()
-        };
         let without = |entry: &Value| json!({"source": entry["source"], "mm": entry.get("mm"), "uids": []});
         bare(a) && bare(b) && same(&without(a), &without(b))
     }

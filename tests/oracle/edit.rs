@@ -277,11 +277,11 @@ impl Edit<'_> {
         let theirs = entries.len();
         let mut others = Vec::new();
         for entry in of(&lists[1]) {
-            match entries.iter_mut().find(|e| e.user.as_ref().is_some_and(|u| same(u, &entry))) {
-                Some(twin) => {
-                    twin.ext.get_or_insert(entry);
-                }
-                None => others.push(entry),
+            let twin = |e: &Entry| e.user.as_ref().is_some_and(|u| same(u, &entry));
+            if let Some(single) = entries.iter().position(|e| e.ext.is_none() && twin(e)) {
+                entries[single].ext = Some(entry);
+            } else if !entries.iter().any(twin) {
+                others.push(entry);
             }
         }
         for entry in others {

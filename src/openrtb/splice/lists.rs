@@ -185,11 +185,14 @@ impl<'a> Lists<'a> {
         for (index, eid) in self.eids.of(Place::Ext).enumerate() {
             let digest = digest(eid);
             let same = |(of, d): &(Eid<'_>, Digest)| d.whole == digest.whole && of.same_as(eid);
-            match theirs.iter().position(same).and_then(|at| items.get_mut(at)) {
-                Some(Item::Theirs { at: [_, ext], .. }) => {
-                    ext.get_or_insert(index);
-                }
-                _ => others.push((index, eid, digest.group)),
+            // One that stands twice in both places is two pairs, so that each place keeps its own.
+            let single = |(item, theirs): &(&mut Item, &(Eid<'_>, Digest))| {
+                own(**item, Place::Ext).is_none() && same(theirs)
+            };
+            if let Some((Item::Theirs { at: [_, ext], .. }, _)) = items.iter_mut().zip(&theirs).find(single) {
+                *ext = Some(index);
+            } else if !theirs.iter().any(same) {
+                others.push((index, eid, digest.group));
             }
         }
         for (index, eid, group) in others {

@@ -234,3 +234,38 @@ fn rti_partner_is_written_where_the_ssp_looks() {
         )],
     );
 }
+
+#[test]
+fn what_stands_twice_in_both_places_stays_as_each_spells_it() {
+    let edit = Edit { strip: Strip::Sources(&["uidapi.com"]), ..adding(Dialect::Both) };
+    check(
+        &edit,
+        &[
+            (
+                r#","user":{"eids":[{"source":"a"}, {"source":"a"}],"ext":{"eids":[{"source":"A"} ,{"source" :"a"} ]}}"#,
+                r#","user":{"eids":[{"source":"a"}, {"source":"a"},OURS],"ext":{"eids":[{"source":"A"} ,{"source" :"a"},OURS ]}}"#,
+            ),
+            // A third that only one place has is written to the other once, and one too many in the other goes.
+            (
+                r#","user":{"eids":[{"source":"a"},{"source":"a"}],"ext":{"eids":[{"source":"A"}]}}"#,
+                r#","user":{"eids":[{"source":"a"},{"source":"a"},OURS],"ext":{"eids":[{"source":"A"},{"source":"a"},OURS]}}"#,
+            ),
+            (
+                r#","user":{"eids":[{"source":"a"}],"ext":{"eids":[{"source":"A"},{"source":"a"}]}}"#,
+                r#","user":{"eids":[{"source":"a"},OURS],"ext":{"eids":[{"source":"A"},OURS]}}"#,
+            ),
+        ],
+    );
+}
+
+#[test]
+fn an_entry_that_the_other_place_says_more_of_takes_no_uids() {
+    let edit = Edit { add: None, strip: Strip::Sources(&["b"]), ..adding(Dialect::V25) };
+    check(
+        &edit,
+        &[(
+            r#","user":{"eids":[{"source":"a","uids":[{"id":"1"}]}],"ext":{"eids":[{"source":"a","uids":[]},{"x":0,"source":"a","uids":[{"id":"1"}]},{"source":"b"}]}}"#,
+            r#","user":{"ext":{"eids":[{"x":0,"source":"a","uids":[{"id":"1"}]},{"source":"a","uids":[]}]}}"#,
+        )],
+    );
+}
