@@ -21,6 +21,7 @@ use uid2_gateway::identity::{self, Identities, Publisher, Resolution, Subject};
 use uid2_gateway::net::{Transport, TransportError};
 use uid2_gateway::operator::{self, OperatorClient, Operators};
 use uid2_gateway::privacy::{Consent, Gvl, Policy, Regime, Rules, Signals, judge_stored};
+use uid2_gateway::sso;
 use uid2_gateway::store::{Expect, Metrics, Store, Written};
 use uid2_gateway::telemetry::Registry;
 use uid2_gateway::time::{Clock, Deadline};
@@ -200,7 +201,15 @@ fn floor(file: &Path, runtime: &Runtime) -> (Identities, Publisher) {
     };
     let operators = Operators { uid2: operator(&config.operator), euid: operator(&config.operator_euid) };
     let metrics = identity::Metrics::register(&registry).expect("a fresh registry");
-    let parts = identity::Parts { store: open(file, runtime), operators, clock: Clock::System, metrics };
+    let vendors = Arc::new(config.vendors);
+    let parts = identity::Parts {
+        store: open(file, runtime),
+        operators,
+        vendors: vendors.list(),
+        providers: sso::Providers::none(sso::Metrics::register(&registry).expect("a fresh registry")),
+        clock: Clock::System,
+        metrics,
+    };
     let settings = identity::Settings {
         wait: PATIENCE,
         cache_entries: 2_000_000,
