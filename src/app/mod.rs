@@ -237,13 +237,10 @@ fn operators(
     Ok(Operators { uid2, euid })
 }
 
-/// A set of keys is a few KiB; the largest providers' are below 20.
-const MAX_JWKS_BYTES: usize = 256 * 1024;
-
 fn providers(settings: Vec<sso::Settings>, registry: &Registry) -> anyhow::Result<Providers> {
     let transport: Arc<dyn Transport> = Arc::new(HyperTransport::new(TransportSettings {
         connect_timeout: std::time::Duration::from_secs(1),
-        max_response_bytes: MAX_JWKS_BYTES,
+        max_response_bytes: settings.iter().map(|it| it.limits.max_jwks_bytes).max().unwrap_or_default(),
         tls: tls::client_config(None)?,
     }));
     Ok(Providers::new(settings, &transport, Clock::System, sso::Metrics::register(registry)?))

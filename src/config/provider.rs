@@ -13,6 +13,9 @@ use super::sections::is_loopback;
 use crate::gateway::ProviderSettings;
 use crate::sso;
 
+/// A login's body of 16 KiB has to hold the token, and the rest.
+const MOST_TOKEN_BYTES: u64 = 12 * 1024;
+
 /// Providers, and what verifies the tokens of those that issue some.
 pub(super) struct Providers {
     pub(super) all: Vec<ProviderSettings>,
@@ -102,6 +105,7 @@ fn oidc(section: &Section<'_>, id: &str) -> Option<sso::Settings> {
     let email_claim = section.text("email_claim").map_or_else(|| String::from("email"), |(claim, _)| claim);
     let require_verified = section.flag("require_verified", true);
     let allow_private_relay = section.flag("allow_private_relay", false);
+    let (relay_domains, limits) = (relay_domains(section), limits(section));
     let parts = [section.in_file("issuer"), section.in_file("audience"), section.in_file("jwks_url")];
     if !parts.contains(&true) {
         return None;
@@ -127,7 +131,52 @@ fn oidc(section: &Section<'_>, id: &str) -> Option<sso::Settings> {
         email_claim,
         require_verified,
         allow_private_relay,
+        relay_domains,
+        limits,
     })
+}
+
+/// What a token, and the provider's keys, may cost.
+fn limits(section: &Section<'_>) -> sso::Limits {
+    let usual = sso::Limits::default();
+    let bytes = |key, range, default: usize| {
+        usize::try_from(section.integer(key, range, default as u64)).unwrap_or(usize::MAX)
+    };
+    let seconds = |key, range, default: i64| {
+        let seconds = section.integer(key, range, default.unsigned_abs() / 1_000);
+        i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000)
+    };
+    let limits = sso::Limits {
+        max_token_bytes: bytes("max_token_bytes", 512..=MOST_TOKEN_BYTES, usual.max_token_bytes),
+        skew_ms: seconds("skew_s", 0..=300, usual.skew_ms),
+        max_jwks_bytes: bytes("jwks_max_bytes", 1_024..=4 << 20, usual.max_jwks_bytes),
+        max_keys: bytes("jwks_max_keys", 1..=1_000, usual.max_keys),
+        renew_ms: seconds("jwks_renew_s", 60..=86_400, usual.renew_ms),
+        pause_ms: seconds("jwks_pause_s", 1..=3_600, usual.pause_ms),
+        stale_ms: seconds("jwks_stale_s", 60..=30 * 86_400, usual.stale_ms),
+    };
+    if limits.stale_ms < limits.renew_ms {
+        section.missing("jwks_stale_s", "must not be less than jwks_renew_s");
+    }
+    limits
+}
+
+/// Domains of relay addresses besides those that are known.
+fn relay_domains(section: &Section<'_>) -> Vec<String> {
+    let domains = section.list("relay_domains").into_iter().filter_map(|(text, at)| {
+        let is_domain = text.contains('.')
+            && text.split('.').all(|label| !label.is_empty())
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.'));
+        if !is_domain {
+            section.wrong(
+                &at,
+                "relay_domains",
+                "must be a domain in small letters, such as relay.example.com",
+            );
+        }
+        is_domain.then_some(text)
+    });
+    domains.collect()
 }
 
 /// One text, or a list of them.

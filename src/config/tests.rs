@@ -141,6 +141,30 @@ fn the_example_marks_what_needs_a_restart() {
     assert!(marked > 25, "{marked}");
 }
 
+/// The same of the table of an identity provider, whose keys are indented.
+#[test]
+fn the_example_of_an_identity_provider_shows_the_defaults() {
+    let path = folder("deploy/gateway.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (_, from) = text.split_once("# [[identity_provider]]").unwrap();
+    let from = format!("# [[identity_provider]]{from}");
+    let lines = from.lines().take_while(|line| line.starts_with('#') || line.starts_with("   "));
+    let lines: Vec<&str> = lines.filter_map(|line| line.strip_prefix("# ")).map(str::trim_start).collect();
+    let required = |line: &&str| {
+        ["[[", "id", "publishers", "issuer", "audience", "jwks_url"]
+            .iter()
+            .any(|key| line.starts_with(&format!("{key} =")) || line.starts_with("[["))
+    };
+    let with = |lines: &[&str]| {
+        let text = format!("{text}\n{}", lines.join("\n"));
+        let loaded = from_str(&text, &path, &environment());
+        loaded.unwrap_or_else(|faults| panic!("{faults}")).0.sso
+    };
+    let plain: Vec<&str> = lines.iter().copied().filter(required).collect();
+    assert!(lines.len() > plain.len() + 10, "{lines:?}");
+    assert_eq!(format!("{:?}", with(&lines)), format!("{:?}", with(&plain)));
+}
+
 fn is_key(text: &str) -> bool {
     text.split_once(" = ").is_some_and(|(key, _)| key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
 }

@@ -8,7 +8,6 @@ use super::headers;
 use crate::identity::Claimed;
 use crate::openrtb::BidRequest;
 use crate::secret::Secret;
-use crate::sso::MAX_TOKEN_BYTES;
 use crate::uid2::{DiiHash, Scope};
 
 /// `None`: nothing that counts. An address counts only for authenticated callers, because it could be anybody's; an ID token
@@ -26,7 +25,7 @@ pub(super) fn claimed(
     let trusts = !tenant.trusted().is_empty() && settings.hints.contains(&Hint::IdToken);
     let token = if trusts { headers::id_token(inbound) } else { None };
     // One that is too long is told from none, and nothing of it is kept.
-    let oversize = token.is_some_and(|token| token.len() > MAX_TOKEN_BYTES);
+    let oversize = token.is_some_and(|token| token.len() > shared.identities.longest_id_token(tenant));
     let id_token = token.filter(|_| !oversize).map(|token| {
         (shared.identities.id_token_key(tenant, token.as_bytes()), Secret::new(token.to_owned()).into())
     });

@@ -10,15 +10,8 @@ use super::{Refusal, Settings};
 use crate::time::UnixMillis;
 use crate::uid2::{DiiHash, Email, Phone};
 
-/// How far the provider's clock may be off, seconds.
-pub const MAX_SKEW_S: i64 = 30;
-
 /// Longest subject, bytes (OpenID Connect Core §2: 255 ASCII characters).
 const MAX_SUBJECT_BYTES: usize = 255;
-
-/// Domains of addresses that a provider makes up for one site: nobody else knows the user by them.
-const RELAYS: [&str; 5] =
-    ["privaterelay.appleid.com", "mozmail.com", "relay.firefox.com", "duck.com", "simplelogin.com"];
 
 /// The claims that count. A member that stands twice is refused: one reader would check the first, another use the last.
 #[derive(Deserialize)]
@@ -70,7 +63,7 @@ struct Parts {
     azp: Option<String>,
     exp: Value,
     nbf: Option<Value>,
-    iat: Option<Value>,
+    iat: Value,
     #[serde(flatten)]
     others: Map<String, Value>,
 }
@@ -93,22 +86,31 @@ impl Audience {
     }
 }
 
+/// What a token that may be believed says.
+pub(super) struct Checked {
+    pub(super) subject: String,
+    pub(super) dii: DiiHash,
+    /// Until when it may be.
+    pub(super) until: UnixMillis,
+}
+
 impl Claims {
-    /// The subject and the hash of the address.
-    pub(super) fn check(self, settings: &Settings, now: UnixMillis) -> Result<(String, DiiHash), Refusal> {
+    /// Whether it may be believed now, and what it says.
+    pub(super) fn check(self, settings: &Settings, now: UnixMillis) -> Result<Checked, Refusal> {
         if self.0.iss != settings.issuer {
             return Err(Refusal::Issuer);
         }
         self.audience(&settings.audience)?;
-        self.times(now)?;
+        let until = self.times(settings.limits.skew_ms, now)?;
         let dii = self.address(settings)?;
         if self.0.sub.is_empty() || self.0.sub.len() > MAX_SUBJECT_BYTES {
             return Err(Refusal::Malformed);
         }
-        Ok((self.0.sub, dii))
+        Ok(Checked { subject: self.0.sub, dii, until })
     }
 
-    /// One of ours; of several, `azp` must say that it was made for ours.
+    /// One of ours. Of several, `azp` must say that it was made for ours; where it is there, it must be ours in any case
+    /// (OpenID Connect Core 1.0 §3.1.3.7, rules 3 to 5). Of one, it need not be there.
     fn audience(&self, ours: &[String]) -> Result<(), Refusal> {
         let fits = match &self.0.aud {
             Audience::One(one) => ours.contains(one),
@@ -121,16 +123,18 @@ impl Claims {
         if fits && party { Ok(()) } else { Err(Refusal::Audience) }
     }
 
-    fn times(&self, now: UnixMillis) -> Result<(), Refusal> {
-        if now >= millis(&self.0.exp)?.plus(MAX_SKEW_S * 1_000) {
+    /// Until when it counts. `exp` and `iat` are required (OpenID Connect Core 1.0 §2), `nbf` is not.
+    fn times(&self, skew_ms: i64, now: UnixMillis) -> Result<UnixMillis, Refusal> {
+        let until = millis(&self.0.exp)?.plus(skew_ms);
+        if now >= until {
             return Err(Refusal::Expired);
         }
-        for from in [&self.0.nbf, &self.0.iat].into_iter().flatten() {
-            if millis(from)? > now.plus(MAX_SKEW_S * 1_000) {
+        for from in [Some(&self.0.iat), self.0.nbf.as_ref()].into_iter().flatten() {
+            if millis(from)? > now.plus(skew_ms) {
                 return Err(Refusal::NotYetValid);
             }
         }
-        Ok(())
+        Ok(until)
     }
 
     fn address(&self, settings: &Settings) -> Result<DiiHash, Refusal> {
@@ -143,7 +147,7 @@ impl Claims {
             return Ok(DiiHash::of_phone(&phone));
         }
         self.verified("email_verified", settings)?;
-        if !settings.allow_private_relay && is_relay(text) {
+        if !settings.allow_private_relay && settings.is_relay(text) {
             return Err(Refusal::PrivateRelay);
         }
         let email = Email::parse(text).map_err(|_| Refusal::InvalidAddress)?;
@@ -159,13 +163,6 @@ impl Claims {
         };
         if verified || !settings.require_verified { Ok(()) } else { Err(Refusal::Unverified) }
     }
-}
-
-fn is_relay(email: &str) -> bool {
-    let domain = email.rsplit_once('@').map(|(_, domain)| domain.to_ascii_lowercase()).unwrap_or_default();
-    RELAYS
-        .iter()
-        .any(|relay| domain == *relay || domain.strip_suffix(relay).is_some_and(|rest| rest.ends_with('.')))
 }
 
 /// Seconds since 1970, whole or not (RFC 7519 §2, `NumericDate`).

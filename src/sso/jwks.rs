@@ -1,6 +1,6 @@
 //! A provider's public keys (JWK Set, RFC 7517): asked for when first needed, again in the background while they are used,
-//! and at once for a `kid` nobody has seen, but never more than once a minute, whatever callers send. While the provider is
-//! down the last good set goes on being used for a day.
+//! and at once for a `kid` nobody has seen, but never more often than `jwks_pause_s` allows, whatever callers send.
+//! While the provider is down the last good set goes on being used until it is `jwks_stale_s` old.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,23 +13,14 @@ use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, K
 use jsonwebtoken::{Algorithm, DecodingKey};
 use tokio::sync::Mutex;
 
-use super::Refusal;
+use super::{Limits, Refusal};
 use crate::net::Transport;
 use crate::time::{Clock, Deadline, UnixMillis};
 
-/// A set this old is asked for again beside its use, milliseconds.
-const RENEW_MS: i64 = 10 * 60_000;
-/// A set older than this is not believed any more, milliseconds.
-const STALE_MS: i64 = 24 * 3_600_000;
-/// Pause between two tries, milliseconds.
-const PAUSE_MS: i64 = 60_000;
-/// Pause after a try that brought nothing while there are no keys at all, milliseconds.
+/// Longest pause after a try that brought nothing while there are no keys at all, milliseconds.
 const SHORT_PAUSE_MS: i64 = 5_000;
 /// For the whole exchange.
 const TIMEOUT: Duration = Duration::from_secs(3);
-/// Keys of one set that are looked at.
-const MAX_KEYS: usize = 64;
-
 /// One key.
 struct Key {
     kid: Option<String>,
@@ -50,6 +41,7 @@ pub(super) struct Jwks(Arc<Inner>);
 
 struct Inner {
     url: Uri,
+    limits: Limits,
     transport: Arc<dyn Transport>,
     clock: Clock,
     known: ArcSwap<Known>,
@@ -58,17 +50,19 @@ struct Inner {
 }
 
 impl Jwks {
-    pub(super) fn new(url: Uri, transport: Arc<dyn Transport>, clock: Clock) -> Self {
+    pub(super) fn new((url, limits): (Uri, Limits), transport: Arc<dyn Transport>, clock: Clock) -> Self {
         let next = Mutex::new(UnixMillis(i64::MIN));
-        Self(Arc::new(Inner { url, transport, clock, known: ArcSwap::default(), next }))
+        Self(Arc::new(Inner { url, limits, transport, clock, known: ArcSwap::default(), next }))
     }
 
     /// The key that a token names. A token without `kid` is only understood where there is no choice.
     pub(super) async fn key(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<DecodingKey, Refusal> {
         let inner = &self.0;
         let known = inner.known.load();
-        if let Some(key) = known.find(kid, algorithm).filter(|_| known.age(inner.clock.now()) < STALE_MS) {
-            if known.age(inner.clock.now()) >= RENEW_MS {
+        if let Some(key) =
+            known.find(kid, algorithm).filter(|_| known.age(inner.clock.now()) < inner.limits.stale_ms)
+        {
+            if known.age(inner.clock.now()) >= inner.limits.renew_ms {
                 let beside = self.clone();
                 tokio::spawn(async move { beside.0.ask(|| false).await });
             }
@@ -84,12 +78,12 @@ impl Jwks {
 impl Inner {
     fn fresh(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<Arc<Key>> {
         let known = self.known.load();
-        known.find(kid, algorithm).filter(|_| known.age(self.clock.now()) < STALE_MS)
+        known.find(kid, algorithm).filter(|_| known.age(self.clock.now()) < self.limits.stale_ms)
     }
 
     fn why_not(&self) -> Refusal {
         let known = self.known.load();
-        let usable = !known.keys.is_empty() && known.age(self.clock.now()) < STALE_MS;
+        let usable = !known.keys.is_empty() && known.age(self.clock.now()) < self.limits.stale_ms;
         if usable { Refusal::UnknownKey } else { Refusal::Unavailable }
     }
 
@@ -100,13 +94,13 @@ impl Inner {
         if has_come() || now < *next {
             return;
         }
-        *next = now.plus(PAUSE_MS);
+        *next = now.plus(self.limits.pause_ms);
         match self.fetch().await {
             Ok(keys) => self.known.store(Arc::new(Known { keys, at: Some(now) })),
             Err(why) => {
                 tracing::warn!(host = self.url.host(), why, "an identity provider's keys could not be had");
                 if self.known.load().keys.is_empty() {
-                    *next = now.plus(SHORT_PAUSE_MS);
+                    *next = now.plus(self.limits.pause_ms.min(SHORT_PAUSE_MS));
                 }
             }
         }
@@ -120,8 +114,12 @@ impl Inner {
         if answer.status() != StatusCode::OK {
             return Err("answered with another status than 200");
         }
+        if answer.body().len() > self.limits.max_jwks_bytes {
+            return Err("answered with more than jwks_max_bytes");
+        }
         let set: Set = serde_json::from_slice(answer.body()).map_err(|_| "not a JWK Set")?;
-        let keys: Vec<Arc<Key>> = set.keys.into_iter().take(MAX_KEYS).filter_map(usable).collect();
+        let keys: Vec<Arc<Key>> =
+            set.keys.into_iter().take(self.limits.max_keys).filter_map(usable).collect();
         if keys.is_empty() { Err("no key of a kind that is accepted") } else { Ok(keys) }
     }
 }

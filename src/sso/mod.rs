@@ -1,7 +1,7 @@
 //! Identity providers (SSO): an OpenID Connect ID token in, a verified e-mail address or phone number out, as a hash.
 //!
 //! ```text
-//! token ──► header: algorithm on the list? ──► issuer: one that this publisher trusts? ──► key by `kid` (jwks)
+//! token ──► header: an ID token, algorithm on the list? ──► issuer: one that this publisher trusts? ──► key by `kid` (jwks)
 //!       ──► signature ──► issuer, audience, times (claims) ──► e-mail: verified, no relay ──► hash
 //! ```
 //!
@@ -9,54 +9,27 @@
 //! logged, and a refusal names its reason alone.
 
 mod claims;
+mod head;
 mod jwks;
 mod metrics;
 mod refusal;
+mod settings;
 
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::Uri;
-use jsonwebtoken::{Algorithm, Validation};
-use serde::Deserialize;
+use jsonwebtoken::Validation;
 
 use crate::net::Transport;
-use crate::time::Clock;
+use crate::time::{Clock, UnixMillis};
 use crate::uid2::DiiHash;
 
-pub use claims::MAX_SKEW_S;
 pub use metrics::Metrics;
 pub use refusal::Refusal;
+pub use settings::{Limits, RELAYS, Settings};
 
-use claims::{Audience, Claims};
+use claims::Claims;
+use head::Head;
 use jwks::Jwks;
-
-/// Largest ID token, bytes: those of the large providers have 1 to 2 KiB.
-pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
-
-/// What a signature may be made with. Never `none`, and never a secret shared with the caller.
-const ALGORITHMS: [(&str, Algorithm); 3] =
-    [("RS256", Algorithm::RS256), ("ES256", Algorithm::ES256), ("EdDSA", Algorithm::EdDSA)];
-
-/// How the tokens of one provider are verified.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The provider's id in the configuration.
-    pub id: String,
-    /// `iss`, compared as it stands.
-    pub issuer: String,
-    /// What `aud` may be: the client ids of the publishers' sign-in pages.
-    pub audience: Vec<String>,
-    /// Where its keys are.
-    pub jwks_url: Uri,
-    /// The claim that holds the address.
-    pub email_claim: String,
-    /// `email_verified` must be true.
-    pub require_verified: bool,
-    /// Relay addresses, which nobody else knows the user by, are taken.
-    pub allow_private_relay: bool,
-}
 
 /// Whom a verified token is about.
 #[derive(Clone, Debug)]
@@ -69,6 +42,8 @@ pub struct Verified {
     pub subject: String,
     /// The verified e-mail address or phone number.
     pub dii: DiiHash,
+    /// Until when the token counts: its `exp`, with the skew that the provider's clock may have.
+    pub until: UnixMillis,
 }
 
 /// One provider.
@@ -98,7 +73,11 @@ impl Providers {
         let provider = |settings: Settings| Provider {
             id: settings.id.as_str().into(),
             issuer: settings.issuer.as_str().into(),
-            jwks: Jwks::new(settings.jwks_url.clone(), Arc::clone(transport), clock.clone()),
+            jwks: Jwks::new(
+                (settings.jwks_url.clone(), settings.limits),
+                Arc::clone(transport),
+                clock.clone(),
+            ),
             settings,
         };
         let all = settings.into_iter().map(provider).collect();
@@ -124,33 +103,32 @@ impl Providers {
 
     /// The provider that a token claims to be from, and how it claims to be signed.
     fn issuer_of(&self, token: &str, trusted: &[Arc<str>]) -> Result<(&Provider, Head), Refusal> {
-        if token.len() > MAX_TOKEN_BYTES {
+        if token.len() > self.longest(trusted) {
             return Err(Refusal::TooLarge);
         }
-        let mut parts = token.split('.');
-        let (Some(head), Some(claims), Some(_), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return Err(Refusal::Malformed);
-        };
-        let head: RawHead = json(head)?;
-        if head.crit.is_some() {
-            // An extension that must be understood (RFC 7515 §4.1.11): none is.
-            return Err(Refusal::Malformed);
-        }
-        let known = ALGORITHMS.iter().find(|(name, _)| *name == head.alg);
-        let (_, algorithm) = known.ok_or(Refusal::Algorithm)?;
-        let RawIssuer { iss, aud } = json(claims)?;
-        let of = |provider: &&Provider| *provider.issuer == *iss && trusted.contains(&provider.id);
+        let (head, claim) = head::read(token)?;
+        let of = |provider: &&Provider| *provider.issuer == *claim.iss && trusted.contains(&provider.id);
         let mut all = self.all.iter().filter(of);
         let first = all.next().ok_or(Refusal::Issuer)?;
         // Several may have one issuer, each for its own publishers' clients.
-        let is_for = |provider: &&Provider| aud.has_one_of(&provider.settings.audience);
+        let is_for = |provider: &&Provider| claim.aud.has_one_of(&provider.settings.audience);
         let provider = std::iter::once(first).chain(all).find(is_for).unwrap_or(first);
-        Ok((provider, Head { algorithm: *algorithm, kid: head.kid }))
+        Ok((provider, head))
+    }
+
+    /// The longest token that one of these providers may issue, bytes; of none, the usual.
+    pub fn longest(&self, trusted: &[Arc<str>]) -> usize {
+        let trusted = self.all.iter().filter(|provider| trusted.contains(&provider.id));
+        trusted
+            .map(|provider| provider.settings.limits.max_token_bytes)
+            .max()
+            .unwrap_or(Limits::default().max_token_bytes)
     }
 
     async fn verified(&self, provider: &Provider, head: &Head, token: &str) -> Result<Verified, Refusal> {
+        if token.len() > provider.settings.limits.max_token_bytes {
+            return Err(Refusal::TooLarge);
+        }
         let key = provider.jwks.key(head.kid.as_deref(), head.algorithm).await?;
         let mut rules = Validation::new(head.algorithm);
         // What the claims say is checked below, each with its own refusal, and by our clock.
@@ -159,12 +137,13 @@ impl Providers {
         rules.validate_aud = false;
         let claims: Claims =
             jsonwebtoken::decode(token, &key, &rules).map_err(|fault| Refusal::of_signature(&fault))?.claims;
-        let (subject, dii) = claims.check(&provider.settings, self.clock.now())?;
+        let claims::Checked { subject, dii, until } = claims.check(&provider.settings, self.clock.now())?;
         Ok(Verified {
             provider: Arc::clone(&provider.id),
             issuer: Arc::clone(&provider.issuer),
             subject,
             dii,
+            until,
         })
     }
 }
@@ -177,28 +156,4 @@ impl std::fmt::Debug for Providers {
 
 fn provider_id(provider: Option<&Provider>) -> &str {
     provider.map_or("unknown", |provider| &provider.id)
-}
-
-/// What counts of a token's header.
-struct Head {
-    algorithm: Algorithm,
-    kid: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct RawHead {
-    alg: String,
-    kid: Option<String>,
-    crit: Option<serde::de::IgnoredAny>,
-}
-
-#[derive(Deserialize)]
-struct RawIssuer {
-    iss: String,
-    aud: Audience,
-}
-
-fn json<T: serde::de::DeserializeOwned>(part: &str) -> Result<T, Refusal> {
-    let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| Refusal::Malformed)?;
-    serde_json::from_slice(&bytes).map_err(|_| Refusal::Malformed)
 }

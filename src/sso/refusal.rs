@@ -3,12 +3,15 @@
 /// Why.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Refusal {
-    /// More than [`MAX_TOKEN_BYTES`](super::MAX_TOKEN_BYTES).
-    #[error("is larger than 8192 bytes")]
+    /// More than [`max_token_bytes`](super::Limits::max_token_bytes).
+    #[error("is larger than identity_provider.max_token_bytes")]
     TooLarge,
     /// Not three parts of base64url JSON, a claim of the wrong type, or a critical extension.
     #[error("is not a well-formed ID token")]
     Malformed,
+    /// Another kind of token, such as an access token.
+    #[error("is of another type than an ID token")]
+    Type,
     /// Signed with something else than RS256, ES256 or EdDSA.
     #[error("is signed with an algorithm that is not accepted")]
     Algorithm,
@@ -49,9 +52,10 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every refusal, in metric order.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::TooLarge,
         Self::Malformed,
+        Self::Type,
         Self::Algorithm,
         Self::Issuer,
         Self::UnknownKey,
@@ -71,6 +75,7 @@ impl Refusal {
         match self {
             Self::TooLarge => "too_large",
             Self::Malformed => "malformed",
+            Self::Type => "type",
             Self::Algorithm => "algorithm",
             Self::Issuer => "issuer",
             Self::UnknownKey => "unknown_key",

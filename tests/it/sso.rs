@@ -8,14 +8,14 @@ use hmac::{Hmac, KeyInit, Mac};
 use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
 use uid2_gateway::net::{HyperTransport, Transport, TransportSettings, tls};
-use uid2_gateway::sso::{MAX_TOKEN_BYTES, Metrics, Providers, Refusal, Settings, Verified};
+use uid2_gateway::sso::{Limits, Metrics, Providers, Refusal, Settings, Verified};
 use uid2_gateway::telemetry::Registry;
 use uid2_gateway::time::{Clock, UnixMillis};
 use uid2_gateway::uid2::{DiiHash, Email, Phone};
 
 use crate::support::issuer::{CLIENT, Issuer, Key, NAME, but, claims, forged, now};
 
-fn settings(issuer: &Issuer) -> Settings {
+pub(super) fn settings(issuer: &Issuer) -> Settings {
     Settings {
         id: "sign-in".into(),
         issuer: NAME.into(),
@@ -24,15 +24,17 @@ fn settings(issuer: &Issuer) -> Settings {
         email_claim: "email".into(),
         require_verified: true,
         allow_private_relay: false,
+        relay_domains: vec!["relay.example.net".into()],
+        limits: Limits::default(),
     }
 }
 
-struct Bench {
-    providers: Providers,
+pub(super) struct Bench {
+    pub(super) providers: Providers,
     registry: Registry,
 }
 
-fn bench(settings: Settings, clock: Clock) -> Bench {
+pub(super) fn bench(settings: Settings, clock: Clock) -> Bench {
     bench_of(vec![settings], clock)
 }
 
@@ -48,12 +50,12 @@ fn bench_of(settings: Vec<Settings>, clock: Clock) -> Bench {
 }
 
 impl Bench {
-    async fn verify(&self, token: &str) -> Result<Verified, Refusal> {
+    pub(super) async fn verify(&self, token: &str) -> Result<Verified, Refusal> {
         self.providers.verify(token, &["sign-in".into()]).await
     }
 
     /// `verified`, or the reason.
-    async fn told(&self, token: &str) -> &'static str {
+    pub(super) async fn told(&self, token: &str) -> &'static str {
         self.verify(token).await.map_or_else(Refusal::as_str, |_| "verified")
     }
 
@@ -118,12 +120,15 @@ fn forgeries(key: &Key, good: &Value) -> Vec<Case> {
             by(json!({"alg": "RS256", "kid": "k1", "crit": ["b64"]}), b"x"),
             "malformed",
         ),
+        ("an access token", by(json!({"alg": "RS256", "kid": "k1", "typ": "at+jwt"}), b"x"), "type"),
+        ("a logout token", by(json!({"alg": "RS256", "kid": "k1", "typ": "logout+jwt"}), b"x"), "type"),
+        ("a type that is no text", by(json!({"alg": "RS256", "kid": "k1", "typ": 1}), b"x"), "malformed"),
         ("two parts", "a.b".into(), "malformed"),
         ("four parts", format!("{valid}.x"), "malformed"),
         ("no JSON", "YQ.YQ.YQ".into(), "malformed"),
         ("padding", format!("{head}=.{rest}"), "malformed"),
-        ("one byte too large", "x".repeat(MAX_TOKEN_BYTES + 1), "too_large"),
-        ("as large as may be", "x".repeat(MAX_TOKEN_BYTES), "malformed"),
+        ("one byte too large", "x".repeat(8193), "too_large"),
+        ("as large as may be", "x".repeat(8192), "malformed"),
     ]
 }
 
@@ -143,6 +148,13 @@ fn odd_claims(key: &Key, good: &Value) -> Vec<Case> {
         ("an end in words", with("exp", json!("tomorrow")), "malformed"),
         ("not yet", with("nbf", json!(now() + 90)), "not_yet_valid"),
         ("issued tomorrow", with("iat", json!(now() + 86_400)), "not_yet_valid"),
+        ("issued nobody says when", with("iat", Value::Null), "malformed"),
+        ("issued in words", with("iat", json!("just now")), "malformed"),
+        (
+            "private relay of the configuration",
+            with("email", json!("a@x.Relay.example.net")),
+            "private_relay",
+        ),
         ("no subject", with("sub", json!("")), "malformed"),
         ("no address", with("email", Value::Null), "no_address"),
         ("an address in a list", with("email", json!(["user1@example.com"])), "no_address"),

@@ -88,7 +88,9 @@ impl Pointers {
     /// An ID token was verified.
     fn vouch(&self, key: RecordKey, (to, verified): (RecordKey, &Verified), now: UnixMillis) {
         let vouched = Some((verified.dii, Arc::clone(&verified.provider)));
-        self.known.insert(key, Pointer { to, until: now.plus(POINTER_MS), vouched });
+        // Never longer than the token itself counts.
+        let until = verified.until.min(now.plus(POINTER_MS));
+        self.known.insert(key, Pointer { to, until, vouched });
     }
 
     /// An ID token is not believed, for so long.
@@ -112,6 +114,11 @@ impl Pointers {
 }
 
 impl Identities {
+    /// The longest ID token that counts for the publisher's users, bytes.
+    pub fn longest_id_token(&self, publisher: &Publisher) -> usize {
+        self.0.providers.longest(&publisher.trusted)
+    }
+
     /// The key that stands for an ID token.
     pub fn id_token_key(&self, publisher: &Publisher, token: &[u8]) -> RecordKey {
         self.0.store.keys().id_token(&publisher.tenant(), token)
@@ -251,4 +258,29 @@ fn is_of_another(sight: &Sight, key: RecordKey) -> bool {
 async fn land(pilot: Pilot, work: impl Future<Output = Resolution>) {
     let resolution = work.await;
     pilot.land(&resolution);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever its pointer could live, a token vouches for nobody once it has expired.
+    #[test]
+    fn a_token_vouches_no_longer_than_it_counts() {
+        let pointers = Pointers::new();
+        let (token, dii) = (RecordKey::from_bytes([1; 32]), RecordKey::from_bytes([2; 32]));
+        let now = UnixMillis(1_000_000);
+        for (until, counts) in [(now.plus(5_000), 5_000), (now.plus(10 * POINTER_MS), POINTER_MS)] {
+            let verified = Verified {
+                provider: "sign-in".into(),
+                issuer: "https://accounts.example.com".into(),
+                subject: "s".into(),
+                dii: DiiHash::of_email(&crate::uid2::Email::parse("a@example.com").unwrap()),
+                until,
+            };
+            pointers.vouch(token, (dii, &verified), now);
+            assert_eq!(pointers.find(&token, now.plus(counts - 1)), Some(dii));
+            assert_eq!(pointers.find(&token, now.plus(counts)), None);
+        }
+    }
 }

@@ -60,7 +60,13 @@ impl Key {
 
     /// A token of this very text, properly signed.
     pub(crate) fn sign_text(&self, claims: &str) -> String {
-        let header = Header { kid: Some(self.kid.to_owned()), ..Header::new(self.algorithm) };
+        self.sign_as(Some("JWT"), claims)
+    }
+
+    /// The same of this type.
+    pub(crate) fn sign_as(&self, typ: Option<&str>, claims: &str) -> String {
+        let kid = Some(self.kid.to_owned());
+        let header = Header { kid, typ: typ.map(str::to_owned), ..Header::new(self.algorithm) };
         let header = URL_SAFE_NO_PAD.encode(serde_json::to_string(&header).unwrap());
         let message = format!("{header}.{}", URL_SAFE_NO_PAD.encode(claims));
         let signature =
