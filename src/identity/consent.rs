@@ -42,6 +42,7 @@ impl Identities {
 
 impl Inner {
     async fn refuse(&self, publisher: &Publisher, key: RecordKey, said: Said) -> Result<(), LoginError> {
+        self.admit(publisher, key, true).await?;
         let sticks = said.sticking(publisher.regime()).is_some();
         let opted_out = || self.store.opted_out(&key, self.clock.now());
         if !sticks && (!self.known.contains(&key) || opted_out()) {
@@ -63,7 +64,8 @@ impl Inner {
         }
         let now = self.clock.now();
         let (said, keep_until) = lasting(publisher.scope(), said, now, now);
-        self.bury_identifier(dii, user, Draft { said, keep_until, ..nobody(publisher, now) }).await
+        self.bury_identifier(publisher, (dii, user), Draft { said, keep_until, ..nobody(publisher, now) })
+            .await
     }
 
     /// Why an identity made elsewhere may not be taken: nobody asserts notice with it, or the last login said something that

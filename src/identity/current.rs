@@ -70,8 +70,8 @@ impl Identities {
     /// State of a user, `None` when nobody knows them.
     pub async fn status(&self, publisher: &Publisher, user_id: &[u8]) -> Result<Option<Status>, LoginError> {
         let inner = Arc::clone(&self.0);
-        let key = self.user_key(publisher, user_id);
-        self.on_control(async move { inner.status(key).await }).await
+        let (key, publisher) = (self.user_key(publisher, user_id), publisher.clone());
+        self.on_control(async move { inner.status(&publisher, key).await }).await
     }
 
     /// The current token, refreshed first when less than `min_ttl` of its life is left. Where a refresh gives less than
@@ -111,8 +111,10 @@ pub(super) enum Held {
 }
 
 impl Inner {
-    async fn status(&self, key: RecordKey) -> Result<Option<Status>, LoginError> {
+    async fn status(&self, publisher: &Publisher, key: RecordKey) -> Result<Option<Status>, LoginError> {
+        self.admit(publisher, key, true).await?;
         let Some(record) = self.store.read(key).await? else { return Ok(None) };
+        publisher.may_touch(&record)?;
         if self.store.opted_out(&key, self.clock.now()) {
             let Record { scope, origin, created, .. } = record;
             return Ok(Some(Status { phase: Phase::OptedOut, scope, origin, times: None, created }));
@@ -150,10 +152,14 @@ impl Inner {
     }
 
     pub(super) async fn held(&self, wish: &Wish) -> Result<Held, LoginError> {
+        self.admit(&wish.publisher, wish.key, true).await?;
         if self.store.opted_out(&wish.key, self.clock.now()) {
             return Ok(Held::Final(TokenAnswer::OptedOut));
         }
         let record = self.store.read(wish.key).await?;
+        if let Some(record) = &record {
+            wish.publisher.may_touch(record)?;
+        }
         Ok(record.map_or(Held::Final(TokenAnswer::NotFound), |record| self.hold(wish, record)))
     }
 

@@ -73,6 +73,7 @@ impl Inner {
         identity: Identity,
         _consent: Consent,
     ) -> Result<Imported, LoginError> {
+        self.admit(publisher, key, false).await?;
         let now = self.clock.now();
         if !identity.advertising_token.looks_made_for(publisher.scope()) {
             return Ok(Imported::Unfit(Unfit::Scope));
@@ -95,7 +96,7 @@ impl Inner {
             environment: publisher.environment(),
             dii: None,
             origin: Origin::Import,
-            provider: None,
+            provider: publisher.actor.as_deref().map(str::to_owned),
             said: Said::default(),
             created: now,
             keep_until: times.refresh_expires,
@@ -105,8 +106,10 @@ impl Inner {
         if let Some(denial) = self.barred(publisher, key).await? {
             return Ok(Imported::Denied(denial));
         }
-        let Before::Write(before) = self.before(key, false).await? else { return Ok(Imported::OptedOut) };
-        let stored = self.replace(key, before, draft).await?;
+        let Before::Write(before) = self.before(publisher, key, false).await? else {
+            return Ok(Imported::OptedOut);
+        };
+        let stored = self.replace(publisher, key, before, draft).await?;
         let Some(record) = stored else { return Ok(Imported::OptedOut) };
         self.keep(key, &record, super::How::Fresh);
         // An opt-out that was learned meanwhile is the newer truth.

@@ -12,6 +12,7 @@
 //! Identity fails open: whatever goes wrong ends as an absence with its reason. A marker (opt-out, logout) beats
 //! every late answer: records carry a generation, writes compare it, and the cache keeps the newer one.
 
+mod acting;
 mod ahead;
 mod browser;
 mod cache;
@@ -115,6 +116,8 @@ pub struct Publisher {
     notice: Notice,
     /// Ids of the identity providers whose tokens count for its users.
     trusted: Arc<[Arc<str>]>,
+    /// The identity provider that acts for it, where it does not act itself.
+    actor: Option<Arc<str>>,
 }
 
 /// Whether users were told that an identity is made of their e-mail address or phone number.
@@ -130,7 +133,14 @@ pub enum Notice {
 impl Publisher {
     /// The tenant `id` with its key pair, under the default policy.
     pub fn new(id: Arc<str>, credentials: Arc<Credentials>) -> Self {
-        Self { id, credentials, policy: Arc::default(), notice: Notice::default(), trusted: Arc::from([]) }
+        Self {
+            id,
+            credentials,
+            policy: Arc::default(),
+            notice: Notice::default(),
+            trusted: Arc::from([]),
+            actor: None,
+        }
     }
 
     /// The same under this policy: by it what was said at login is judged again at each refresh.

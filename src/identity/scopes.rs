@@ -27,9 +27,14 @@ impl Identities {
 
     /// A user who left logged in again, under the other scope: the tombstone from before that login says nothing any more.
     /// A later one does.
-    pub async fn readmit(&self, key: RecordKey, tombstone: u64) -> Result<(), LoginError> {
-        let inner = Arc::clone(&self.0);
-        self.on_control(async move { inner.readmit(key, tombstone).await }).await
+    pub async fn readmit(
+        &self,
+        publisher: &Publisher,
+        key: RecordKey,
+        tombstone: u64,
+    ) -> Result<(), LoginError> {
+        let (inner, publisher) = (Arc::clone(&self.0), publisher.clone());
+        self.on_control(async move { inner.readmit(&publisher, key, tombstone).await }).await
     }
 }
 
@@ -41,10 +46,18 @@ impl Inner {
         Ok(self.store.read(key).await?.filter(|record| record.state == State::LoggedOut))
     }
 
-    async fn readmit(&self, key: RecordKey, generation: u64) -> Result<(), LoginError> {
+    async fn readmit(
+        &self,
+        publisher: &Publisher,
+        key: RecordKey,
+        generation: u64,
+    ) -> Result<(), LoginError> {
         let now = self.clock.now();
         let tombstone = self.tombstone(key).await?.filter(|record| record.generation == generation);
-        let Some(record) = tombstone else { return Ok(()) };
+        // Of a user whom a provider did not make it stays: that one is for the publisher.
+        let Some(record) = tombstone.filter(|record| publisher.may_touch(record).is_ok()) else {
+            return Ok(());
+        };
         let ended = Draft { keep_until: now, ..record.into() };
         // A lost write means that somebody else's was stored, and that one counts.
         if let Written::Stored { generation } =

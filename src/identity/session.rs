@@ -68,6 +68,9 @@ pub enum LoginError {
     /// A logout that came after this login began; nothing was stored.
     #[error("the user logged out meanwhile")]
     Overtaken,
+    /// The record is not one that the provider which acts made.
+    #[error("the identity provider is not authorised for this")]
+    NotTheirs,
     /// The process is ending.
     #[error("the gateway is stopping")]
     Stopped,
@@ -136,6 +139,7 @@ impl Inner {
             state,
         };
         let now = self.clock.now();
+        self.admit(publisher, key, true).await?;
         if self.store.opted_out_at_site(&key, now) {
             return Ok(LoginAnswer::OptedOutAtSite);
         }
@@ -145,29 +149,31 @@ impl Inner {
         }
         let until = now.plus(i64::from(self.settings.optout_days) * DAY_MS);
         if self.store.opted_out(&dii, now) {
-            self.mark_opted_out(key, &[key], draft(State::OptedOut, until)).await?;
+            self.opted_out_at_login(publisher, (key, dii), draft(State::OptedOut, until)).await?;
             return Ok(LoginAnswer::OptedOut);
         }
         // Before the operator is asked, and until the record is there: a logout from here on finds the user known, even when the
         // filter is rebuilt meanwhile, and what it writes is newer.
         let _known = self.known.hold(key);
-        let Before::Write(before) = self.before(key, false).await? else { return Ok(LoginAnswer::OptedOut) };
+        let Before::Write(before) = self.before(publisher, key, false).await? else {
+            return Ok(LoginAnswer::OptedOut);
+        };
         let operator = self.operators.of(&publisher.credentials);
         let tcf = login.said.consent.as_deref().filter(|_| publisher.scope() == Scope::Euid);
         match operator.generate(&publisher.credentials, &login.dii, tcf).await? {
             Minted::Identity(identity) => {
                 let draft = draft(State::Active(identity.clone()), identity.times.refresh_expires);
-                let Some(record) = self.replace(key, before, draft).await? else {
+                let Some(record) = self.replace(publisher, key, before, draft).await? else {
                     return Ok(LoginAnswer::OptedOut);
                 };
                 self.keep(key, &record, How::Generated);
-                self.alias(dii, key, &record).await;
+                self.alias_of_login(publisher, (dii, key), &record).await;
                 // An opt-out that was learned while the operator made this token is the newer truth.
                 let opted_out = self.opted_out(&key, Some(&dii), self.clock.now());
                 Ok(if opted_out { LoginAnswer::OptedOut } else { LoginAnswer::Active(identity) })
             }
             Minted::OptedOut => {
-                self.mark_opted_out(key, &[key, dii], draft(State::OptedOut, until)).await?;
+                self.opted_out_at_login(publisher, (key, dii), draft(State::OptedOut, until)).await?;
                 Ok(LoginAnswer::OptedOut)
             }
             Minted::InsufficientConsent => Ok(LoginAnswer::InsufficientConsent),
@@ -175,12 +181,20 @@ impl Inner {
     }
 
     /// What a login finds; `again`: it has looked before, so a logout is one that came since.
-    pub(super) async fn before(&self, key: RecordKey, again: bool) -> Result<Before, LoginError> {
+    pub(super) async fn before(
+        &self,
+        publisher: &Publisher,
+        key: RecordKey,
+        again: bool,
+    ) -> Result<Before, LoginError> {
         let record = match self.stands(key).await? {
             Stands::Record(record) => record,
             Stands::Nothing => return Ok(Before::Write(Expect::Generation(0))),
-            Stands::Unreadable => return Ok(Before::Write(Expect::Any)),
+            Stands::Unreadable => {
+                return publisher.may_touch_unread().map(|()| Before::Write(Expect::Any));
+            }
         };
+        publisher.may_touch(&record)?;
         match record.state {
             State::OptedOut => {
                 self.take_in(key, &record);
@@ -200,6 +214,7 @@ impl Inner {
     /// `None`: opted out meanwhile.
     pub(super) async fn replace(
         &self,
+        publisher: &Publisher,
         key: RecordKey,
         mut before: Expect,
         draft: Draft,
@@ -207,7 +222,7 @@ impl Inner {
         for tried in 0..LOGIN_TRIES {
             // What could not be read has no generation to compare: somebody may have replaced it.
             if tried > 0 || before == Expect::Any {
-                match self.before(key, true).await? {
+                match self.before(publisher, key, true).await? {
                     Before::Write(now) => before = now,
                     Before::OptedOut => return Ok(None),
                 }
@@ -221,9 +236,9 @@ impl Inner {
             }
         }
         // Always overtaken by other logins: the last to write counts, unless the user left in the end.
-        match self.before(key, true).await? {
+        match self.before(publisher, key, true).await? {
             Before::OptedOut => Ok(None),
-            Before::Write(_) => self.put(key, Expect::Any, draft).await,
+            Before::Write(now) => self.put_at_last(publisher, key, now, draft).await,
         }
     }
 
@@ -262,8 +277,10 @@ impl Inner {
     /// Leaves a tombstone, also where there is nothing or another tombstone: a login may be under way that began
     /// before. Whoever else writes meanwhile is seen: a marker of an opt-out is never replaced.
     async fn logout(&self, publisher: &Publisher, key: RecordKey) -> Result<(), LoginError> {
+        let now = self.clock.now();
+        self.admit(publisher, key, true).await?;
         let is_alone = self.fleet.is_none();
-        if (is_alone && !self.known.contains(&key)) || self.store.opted_out(&key, self.clock.now()) {
+        if (is_alone && !self.known.contains(&key)) || self.store.opted_out(&key, now) {
             return Ok(());
         }
         self.bury(publisher, key, None).await
@@ -285,20 +302,26 @@ impl Inner {
             let what = What::Denied { why: Denial::LoggedOut, until };
             self.cache.insert(key, Entry { generation, what }, now);
         };
-        // In this process first: whatever the store does, the token goes out no more.
-        marker(self.cache.find(&key).map_or(0, |entry| entry.generation));
+        // In this process first: whatever the store does, the token goes out no more. A provider has to show first that it is
+        // about its own.
+        if !publisher.is_acted_for() {
+            marker(self.cache.find(&key).map_or(0, |entry| entry.generation));
+        }
         loop {
             let (before, dead, until) = match self.stands(key).await? {
                 Stands::Record(record) if record.state == State::OptedOut => {
+                    publisher.may_touch(&record)?;
                     self.take_in(key, &record);
                     return Ok(());
                 }
                 Stands::Record(record) => {
+                    publisher.may_touch(&record)?;
                     marker(record.generation);
                     (Expect::Generation(record.generation), record.into(), until)
                 }
                 Stands::Nothing => (Expect::Generation(0), nobody(publisher, now), nothing_until),
                 Stands::Unreadable => {
+                    publisher.may_touch_unread()?;
                     self.cache.forget(&key);
                     marker(0);
                     (Expect::Any, nobody(publisher, now), until)
@@ -312,7 +335,7 @@ impl Inner {
             if let Some(record) = self.put(key, before, tombstone.clone()).await? {
                 self.denied(key, &record, why_left(&record));
                 return match dii.filter(|dii| *dii != key) {
-                    Some(dii) => self.bury_identifier(dii, key, tombstone).await,
+                    Some(dii) => self.bury_identifier(publisher, (dii, key), tombstone).await,
                     None => Ok(()),
                 };
             }
@@ -323,14 +346,17 @@ impl Inner {
     /// there is nothing, too: an identity of the identifier alone may be on its way.
     pub(super) async fn bury_identifier(
         &self,
-        dii: RecordKey,
-        user: RecordKey,
+        publisher: &Publisher,
+        (dii, user): (RecordKey, RecordKey),
         tombstone: Draft,
     ) -> Result<(), LoginError> {
         loop {
             let before = match self.stands(dii).await? {
                 Stands::Nothing => Expect::Generation(0),
+                Stands::Unreadable if publisher.is_acted_for() => return Ok(()),
                 Stands::Unreadable => Expect::Any,
+                // What is not the provider's is another user's, whatever it says.
+                Stands::Record(record) if publisher.may_touch(&record).is_err() => return Ok(()),
                 Stands::Record(Record { state, generation, keep_until, .. }) => match state {
                     State::Alias(other) if other != user => return Ok(()),
                     State::OptedOut => return Ok(()),
@@ -347,7 +373,12 @@ impl Inner {
     }
 
     /// Writes durably if `expect` holds; what was written.
-    async fn put(&self, key: RecordKey, expect: Expect, draft: Draft) -> Result<Option<Record>, LoginError> {
+    pub(super) async fn put(
+        &self,
+        key: RecordKey,
+        expect: Expect,
+        draft: Draft,
+    ) -> Result<Option<Record>, LoginError> {
         let now = self.clock.now();
         // Known first: a request between the two finds the old record or none, never "unknown" after the answer.
         self.known.insert(&key);
@@ -367,7 +398,7 @@ pub(super) fn nobody(publisher: &Publisher, now: UnixMillis) -> Draft {
         environment: publisher.environment(),
         dii: None,
         origin: Origin::Login,
-        provider: None,
+        provider: publisher.actor.as_deref().map(str::to_owned),
         said: Said::default(),
         created: now,
         keep_until: now,

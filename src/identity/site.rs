@@ -12,14 +12,24 @@ impl Identities {
     pub async fn opt_out_at_site(&self, publisher: &Publisher, user_id: &[u8]) -> Result<(), LoginError> {
         let (inner, publisher) = (Arc::clone(&self.0), publisher.clone());
         let key = self.user_key(&publisher, user_id);
-        self.on_control(async move { inner.site_opt_out(&publisher, key).await }).await
+        self.on_control(async move {
+            if publisher.is_acted_for() {
+                return inner.site_opt_out_of_own(&publisher, key).await;
+            }
+            inner.site_opt_out(&publisher, key).await
+        })
+        .await
     }
 
     /// Takes that back: the user may log in again; nothing is restored. Idempotent.
     pub async fn opt_in_at_site(&self, publisher: &Publisher, user_id: &[u8]) -> Result<(), LoginError> {
-        let inner = Arc::clone(&self.0);
-        let key = self.user_key(publisher, user_id);
-        self.on_control(async move { inner.site_opt_in(key).await }).await
+        let (inner, publisher) = (Arc::clone(&self.0), publisher.clone());
+        let key = self.user_key(&publisher, user_id);
+        self.on_control(async move {
+            inner.admit(&publisher, key, false).await?;
+            inner.site_opt_in(key).await
+        })
+        .await
     }
 }
 
@@ -42,6 +52,22 @@ impl Inner {
             self.alias(dii, key, &Record { keep_until: now.plus(STICKS_MS), ..record }).await;
         }
         Ok(())
+    }
+
+    /// The same for a provider. Opt-outs have no generation to compare, so the record is ended first, and looked at again
+    /// when the opt-out is there: of a user who became another's in between it is taken back.
+    async fn site_opt_out_of_own(&self, publisher: &Publisher, key: RecordKey) -> Result<(), LoginError> {
+        self.admit(publisher, key, false).await?;
+        self.bury(publisher, key, None).await?;
+        if self.store.opted_out_at_site(&key, self.clock.now()) {
+            return Ok(());
+        }
+        self.site_opt_out(publisher, key).await?;
+        let still = self.admit(publisher, key, false).await;
+        if still.is_err() {
+            self.site_opt_in(key).await?;
+        }
+        still
     }
 
     async fn site_opt_in(&self, key: RecordKey) -> Result<(), LoginError> {

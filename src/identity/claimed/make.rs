@@ -161,12 +161,23 @@ impl Inner {
 
     /// Notes under the identifier's key whose identity it is, so that a request with the identifier alone finds it.
     pub(in crate::identity) async fn alias(&self, dii: RecordKey, user: RecordKey, of: &Record) {
+        self.point(Expect::Any, (dii, user), of).await;
+    }
+
+    /// The same, over what is expected there.
+    pub(in crate::identity) async fn point(
+        &self,
+        before: Expect,
+        (dii, user): (RecordKey, RecordKey),
+        of: &Record,
+    ) {
         let mut draft = Draft::from(of.clone());
         draft.dii = None;
         draft.state = State::Alias(user);
         self.known.insert(&dii);
-        match self.store.write(dii, Expect::Any, draft).await {
-            Ok(_) => {
+        match self.store.write(dii, before, draft).await {
+            Ok(Written::Lost { .. }) => {}
+            Ok(Written::Stored { .. }) => {
                 self.known.insert(&dii);
                 // A marker or an identity of its own that stood here gave way to the login.
                 self.cache.forget(&dii);

@@ -9,7 +9,7 @@ use super::super::{Absence, Denial, Identities, Inner, LoginError, Publisher, Re
 use super::Claimed;
 use crate::secret::Secret;
 use crate::sso::{Refusal, Verified};
-use crate::store::{Record, RecordKey, State, StoreError};
+use crate::store::{Record, RecordKey, State};
 use crate::time::UnixMillis;
 
 /// So long it is remembered that a token is not believed, milliseconds, before jitter: a new key of its provider counts soon.
@@ -47,24 +47,6 @@ impl Identities {
     pub async fn verify(&self, publisher: &Publisher, token: Secret<String>) -> Result<Verified, LoginError> {
         let (providers, trusted) = (self.0.providers.clone(), Arc::clone(&publisher.trusted));
         self.on_control(async move { Ok(providers.verify(token.expose(), &trusted).await?) }).await
-    }
-
-    /// On which provider's word a user's record was made; `None`: there is no record.
-    pub async fn maker(
-        &self,
-        publisher: &Publisher,
-        user_id: &[u8],
-    ) -> Result<Option<Option<String>>, LoginError> {
-        let (inner, key) = (Arc::clone(&self.0), self.user_key(publisher, user_id));
-        self.on_control(async move {
-            match inner.store.read(key).await {
-                Ok(record) => Ok(record.map(|record| record.provider)),
-                // Whose it was cannot be told: nobody's but the publisher's own.
-                Err(StoreError::Sealed(_) | StoreError::Record(_)) => Ok(Some(None)),
-                Err(fault) => Err(fault.into()),
-            }
-        })
-        .await
     }
 }
 

@@ -207,10 +207,10 @@ async fn a_login_elsewhere_ends_the_tombstone_from_before_it_and_no_later_one() 
     identities.logout(&bench.publisher, b"u1").await.unwrap();
     let before = identities.left(bench.key()).await.unwrap().unwrap();
     identities.logout(&bench.publisher, b"u1").await.unwrap();
-    identities.readmit(bench.key(), before).await.unwrap();
+    identities.readmit(&bench.publisher, bench.key(), before).await.unwrap();
     assert_eq!(bench.resolve().await, "LoggedOut", "they left again meanwhile");
     let now = identities.left(bench.key()).await.unwrap().unwrap();
-    identities.readmit(bench.key(), now).await.unwrap();
+    identities.readmit(&bench.publisher, bench.key(), now).await.unwrap();
     assert_eq!(bench.resolve().await, "UnknownUser");
     bench.forget_cache();
     assert_eq!(bench.resolve().await, "UnknownUser", "from the store");

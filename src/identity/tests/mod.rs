@@ -1,6 +1,7 @@
 //! The identity floor against a scripted operator that speaks the real envelopes, with a clock that stands still until
 //! it is told. Here stands the bench.
 
+mod acting;
 mod ahead;
 mod browser;
 mod claimed;

@@ -1,14 +1,15 @@
 //! Who calls, and for which publisher: the publisher itself, an identity provider that it authorised, or a page or app
 //! without a key, which may do no more than log its own user in with an ID token.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use ::http::HeaderMap;
 
 use super::Fault;
-use super::user_id::UserId;
 use crate::gateway::{Certified, Directory, ProviderSettings, Publisher, bearer};
-use crate::server::live::Room;
+use crate::identity;
+use crate::uid2::Scope;
 
 /// Which of its publishers a provider means, where it serves several.
 const PUBLISHER: &str = "x-publisher-id";
@@ -70,12 +71,21 @@ impl<'a> Caller<'a> {
         }
     }
 
-    /// A provider touches only what it made itself. `new`: what nobody has made yet may be touched, too.
-    pub(super) async fn may_touch(&self, room: &Room, user: &UserId, new: bool) -> Result<(), Fault> {
-        let Self::Provider(provider, publisher) = self else { return Ok(()) };
-        let identities = &room.gateway().shared().identities;
-        let maker = identities.maker(&publisher.settings.identity, user.as_bytes()).await?;
-        let own = maker.map_or(new, |maker| maker.as_deref() == Some(&*provider.id));
-        if own { Ok(()) } else { Err(Fault::NotAuthorised) }
+    /// A tenant of the publisher, as this caller acts for it: a provider touches only what it made itself.
+    pub(super) fn acting(&self, tenant: &'a identity::Publisher) -> Cow<'a, identity::Publisher> {
+        match self.provider() {
+            Some(provider) => Cow::Owned(tenant.acted_for_by(provider)),
+            None => Cow::Borrowed(tenant),
+        }
+    }
+
+    /// The publisher's tenants, so acted for.
+    pub(super) fn tenants(&self) -> impl Iterator<Item = Cow<'a, identity::Publisher>> {
+        self.publisher().settings.tenants().map(|tenant| self.acting(tenant))
+    }
+
+    /// Those of other scopes than this, so acted for.
+    pub(super) fn others(&self, scope: Scope) -> impl Iterator<Item = Cow<'a, identity::Publisher>> {
+        self.publisher().settings.others(scope).map(|tenant| self.acting(tenant))
     }
 }

@@ -56,7 +56,7 @@ pub(crate) enum Fault {
     #[error("body is larger than {0} bytes")]
     TooLarge(usize),
     /// More lines than a batch may have.
-    #[error("a batch has at most {0} lines; nothing was done")]
+    #[error("a batch has at most {0} lines; those from here on were not read")]
     TooManyLines(usize),
     /// Another media type than this one.
     #[error("content type must be {0}")]
@@ -66,7 +66,16 @@ pub(crate) enum Fault {
     BodyTimeout,
     /// Operator or store.
     #[error(transparent)]
-    Login(#[from] LoginError),
+    Login(LoginError),
+}
+
+impl From<LoginError> for Fault {
+    fn from(fault: LoginError) -> Self {
+        match fault {
+            LoginError::NotTheirs => Self::NotAuthorised,
+            fault => Self::Login(fault),
+        }
+    }
 }
 
 impl Fault {

@@ -17,7 +17,7 @@ use crate::sso::Verified;
 use crate::uid2::{DiiError, DiiHash, DiiKind, Email, Phone};
 
 /// Largest login body, bytes: an address, a user id and two consent strings fit with room to spare.
-const MAX_LOGIN_BYTES: usize = 16 * 1024;
+pub(super) const MAX_LOGIN_BYTES: usize = 16 * 1024;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -82,7 +82,7 @@ pub(super) async fn with(room: &Room, caller: &Caller<'_>, body: Body) -> Result
     }
     let publisher = caller.publisher();
     let settings = &publisher.settings;
-    let tenant = settings.tenant(settings.scope_for(|| told.signals()));
+    let tenant = &*caller.acting(settings.tenant(settings.scope_for(|| told.signals())));
     let identities = &room.gateway().shared().identities;
     let proven = prove(room, caller, (&body, tenant)).await?;
     let Proven { who, dii, origin, provider } = proven;
@@ -92,16 +92,16 @@ pub(super) async fn with(room: &Room, caller: &Caller<'_>, body: Body) -> Result
     }
     let granted = match consent(room, (publisher, tenant.scope()), &told, judge_login) {
         Ok(granted) => granted,
-        Err(reason) => return said::refused(room, publisher, (&who, &dii), (&told, reason)).await,
+        Err(reason) => return said::refused(room, caller, (&who, &dii), (&told, reason)).await,
     };
     if said::lacks_notice(tenant, &told) {
-        return said::refused(room, publisher, (&who, &dii), (&told, "notice")).await;
+        return said::refused(room, caller, (&who, &dii), (&told, "notice")).await;
     }
-    let left = said::left(room, publisher, &who, tenant.scope()).await?;
+    let left = said::left(room, caller, &who, tenant.scope()).await?;
     let login = Login { key: who.key(identities, tenant), dii, said: told.clone(), origin, provider };
     match identities.login(tenant, login, granted).await? {
         LoginAnswer::Active(identity) => {
-            said::beside(room, publisher, (&who, &dii), (&told, tenant.scope(), left)).await?;
+            said::beside(room, caller, (&who, &dii), (&told, tenant.scope(), left)).await?;
             Ok(Answer::LoggedIn {
                 scope: tenant.scope(),
                 identity: Box::new(identity),
@@ -111,7 +111,7 @@ pub(super) async fn with(room: &Room, caller: &Caller<'_>, body: Body) -> Result
         LoginAnswer::OptedOut => Ok(Answer::OptedOut),
         LoginAnswer::OptedOutAtSite => Err(Fault::OptedOutAtSite),
         LoginAnswer::InsufficientConsent => {
-            said::refused(room, publisher, (&who, &dii), (&told, "tcf_purpose")).await
+            said::refused(room, caller, (&who, &dii), (&told, "tcf_purpose")).await
         }
         LoginAnswer::Denied(denial) => Ok(Answer::Denied(said::told(denial))),
     }
@@ -133,7 +133,8 @@ async fn prove(
     let user = user(caller, body)?;
     let proof = proof(body)?;
     if let Some(user) = &user {
-        caller.may_touch(room, user, true).await?;
+        // Told at once; every write asks again for itself.
+        room.gateway().shared().identities.may_ask(tenant, user.as_bytes(), true).await?;
     }
     let own = caller.provider().cloned();
     match (proof, user) {
@@ -143,7 +144,7 @@ async fn prove(
         (Proof::Dii(_), None) => Err(Fault::bad("user_id", "is required")),
         (Proof::IdToken(token), user) => {
             let verified = room.gateway().shared().identities.verify(tenant, token).await?;
-            let Verified { provider, issuer, subject, dii } = verified;
+            let Verified { provider, issuer, subject, dii, .. } = verified;
             let (who, provider) = match user {
                 // The publisher's own user: its provider may not touch what it did not make itself.
                 Some(user) => (Who::User(user), own),

@@ -1,9 +1,10 @@
 //! What a login says of privacy: whether there may be an identity, and what becomes of those that earlier logins made, of
 //! this scope and of the other.
 
+use super::caller::Caller;
 use super::user_id::Who;
 use super::{Answer, Fault};
-use crate::gateway::{Publisher, denial_label, regime};
+use crate::gateway::{denial_label, regime};
 use crate::identity::{self, Denial, Notice};
 use crate::privacy::Said;
 use crate::server::live::Room;
@@ -20,13 +21,13 @@ pub(super) fn lacks_notice(tenant: &identity::Publisher, said: &Said) -> bool {
 /// There is no identity for what the user says now, and what earlier logins made ends, of either scope.
 pub(super) async fn refused(
     room: &Room,
-    publisher: &Publisher,
+    caller: &Caller<'_>,
     (who, dii): (&Who, &DiiHash),
     (said, reason): (&Said, &'static str),
 ) -> Result<Answer, Fault> {
     let identities = &room.gateway().shared().identities;
-    for tenant in publisher.settings.tenants() {
-        identities.refuse_with(tenant, (who.key(identities, tenant), dii), said).await?;
+    for tenant in caller.tenants() {
+        identities.refuse_with(&tenant, (who.key(identities, &tenant), dii), said).await?;
     }
     Ok(Answer::Denied(reason))
 }
@@ -34,13 +35,13 @@ pub(super) async fn refused(
 /// The tombstone under the other scope than this, for a publisher that has both: taken before a login begins.
 pub(super) async fn left(
     room: &Room,
-    publisher: &Publisher,
+    caller: &Caller<'_>,
     who: &Who,
     scope: Scope,
 ) -> Result<Option<u64>, Fault> {
     let identities = &room.gateway().shared().identities;
-    match publisher.settings.others(scope).next() {
-        Some(other) => Ok(identities.left(who.key(identities, other)).await?),
+    match caller.others(scope).next() {
+        Some(other) => Ok(identities.left(who.key(identities, &other)).await?),
         None => Ok(None),
     }
 }
@@ -49,17 +50,19 @@ pub(super) async fn left(
 /// say forbids that one until they log in again.
 pub(super) async fn beside(
     room: &Room,
-    publisher: &Publisher,
+    caller: &Caller<'_>,
     (who, dii): (&Who, &DiiHash),
     (said, scope, left): (&Said, Scope, Option<u64>),
 ) -> Result<(), Fault> {
     let identities = &room.gateway().shared().identities;
-    for other in publisher.settings.others(scope) {
+    for other in caller.others(scope) {
         match (said.sticking(regime(other.scope())), left) {
             (Some(_), _) => {
-                identities.refuse_with(other, (who.key(identities, other), dii), said).await?;
+                identities.refuse_with(&other, (who.key(identities, &other), dii), said).await?;
             }
-            (None, Some(tombstone)) => identities.readmit(who.key(identities, other), tombstone).await?,
+            (None, Some(tombstone)) => {
+                identities.readmit(&other, who.key(identities, &other), tombstone).await?;
+            }
             (None, None) => {}
         }
     }

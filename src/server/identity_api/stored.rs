@@ -3,9 +3,9 @@
 use ::http::Request;
 use hyper::body::Incoming;
 
+use super::caller::Caller;
 use super::user_id::UserId;
 use super::{Answer, Fault, body, consent, said, tenants};
-use crate::gateway::Publisher;
 use crate::identity::{Imported, LoginAnswer, TokenAnswer, Unfit};
 use crate::privacy::{self, Said};
 use crate::server::live::Room;
@@ -14,51 +14,52 @@ use crate::uid2::wire;
 /// Largest identity handed over, bytes: the three strings of one are below 2 KiB.
 const MAX_IMPORT_BYTES: usize = 16 * 1024;
 
-pub(super) async fn status(room: &Room, publisher: &Publisher, user: &UserId) -> Result<Answer, Fault> {
-    let mut known = tenants::states(room, publisher, user).await?.into_iter().map(|(_, status)| status);
+pub(super) async fn status(room: &Room, caller: &Caller<'_>, user: &UserId) -> Result<Answer, Fault> {
+    let mut known = tenants::states(room, caller, user).await?.into_iter().map(|(_, status)| status);
     let status = known.next().ok_or(Fault::NotFound)?;
     Ok(Answer::Status { status, other: known.next() })
 }
 
-pub(super) async fn logout(room: &Room, publisher: &Publisher, user: &UserId) -> Result<Answer, Fault> {
+pub(super) async fn logout(room: &Room, caller: &Caller<'_>, user: &UserId) -> Result<Answer, Fault> {
     let identities = &room.gateway().shared().identities;
-    for tenant in publisher.settings.tenants() {
-        identities.logout(tenant, user.as_bytes()).await?;
+    for tenant in caller.tenants() {
+        identities.logout(&tenant, user.as_bytes()).await?;
     }
     Ok(Answer::Done)
 }
 
-pub(super) async fn opt_out(room: &Room, publisher: &Publisher, user: &UserId) -> Result<Answer, Fault> {
+pub(super) async fn opt_out(room: &Room, caller: &Caller<'_>, user: &UserId) -> Result<Answer, Fault> {
     let identities = &room.gateway().shared().identities;
-    for tenant in publisher.settings.tenants() {
-        identities.opt_out_at_site(tenant, user.as_bytes()).await?;
+    for tenant in caller.tenants() {
+        identities.opt_out_at_site(&tenant, user.as_bytes()).await?;
     }
     Ok(Answer::Done)
 }
 
-pub(super) async fn opt_in(room: &Room, publisher: &Publisher, user: &UserId) -> Result<Answer, Fault> {
+pub(super) async fn opt_in(room: &Room, caller: &Caller<'_>, user: &UserId) -> Result<Answer, Fault> {
     let identities = &room.gateway().shared().identities;
-    for tenant in publisher.settings.tenants() {
-        identities.opt_in_at_site(tenant, user.as_bytes()).await?;
+    for tenant in caller.tenants() {
+        identities.opt_in_at_site(&tenant, user.as_bytes()).await?;
     }
     Ok(Answer::Done)
 }
 
 pub(super) async fn token(
     room: &Room,
-    publisher: &Publisher,
+    caller: &Caller<'_>,
     user: &UserId,
     query: Option<&str>,
 ) -> Result<Answer, Fault> {
     let min_ttl = min_ttl(query)?;
     // What the user consented to was asked at login; every auction asks for itself.
-    let tenant = tenants::current(room, publisher, user).await?;
-    let consent = match consent(room, (publisher, tenant.scope()), &Said::default(), privacy::judge_stored) {
-        Ok(consent) => consent,
-        Err(reason) => return Ok(Answer::Denied(reason)),
-    };
+    let tenant = tenants::current(room, caller, user).await?;
+    let consent =
+        match consent(room, (caller.publisher(), tenant.scope()), &Said::default(), privacy::judge_stored) {
+            Ok(consent) => consent,
+            Err(reason) => return Ok(Answer::Denied(reason)),
+        };
     let identities = &room.gateway().shared().identities;
-    let answer = identities.token(tenant, user.as_bytes(), min_ttl, consent).await;
+    let answer = identities.token(&tenant, user.as_bytes(), min_ttl, consent).await;
     match answer? {
         TokenAnswer::Token { token, identity_expires } => Ok(Answer::Token { token, identity_expires }),
         TokenAnswer::NotFound => Err(Fault::NotFound),
@@ -79,14 +80,15 @@ fn min_ttl(query: Option<&str>) -> Result<Option<std::time::Duration>, Fault> {
     }
 }
 
-pub(super) async fn refresh(room: &Room, publisher: &Publisher, user: &UserId) -> Result<Answer, Fault> {
-    let tenant = tenants::current(room, publisher, user).await?;
-    let consent = match consent(room, (publisher, tenant.scope()), &Said::default(), privacy::judge_stored) {
-        Ok(consent) => consent,
-        Err(reason) => return Ok(Answer::Denied(reason)),
-    };
+pub(super) async fn refresh(room: &Room, caller: &Caller<'_>, user: &UserId) -> Result<Answer, Fault> {
+    let tenant = tenants::current(room, caller, user).await?;
+    let consent =
+        match consent(room, (caller.publisher(), tenant.scope()), &Said::default(), privacy::judge_stored) {
+            Ok(consent) => consent,
+            Err(reason) => return Ok(Answer::Denied(reason)),
+        };
     let identities = &room.gateway().shared().identities;
-    match identities.refresh_now(tenant, user.as_bytes(), consent).await? {
+    match identities.refresh_now(&tenant, user.as_bytes(), consent).await? {
         Some(LoginAnswer::Active(identity)) => Ok(Answer::LoggedIn {
             scope: tenant.scope(),
             identity: Box::new(identity),
@@ -100,10 +102,12 @@ pub(super) async fn refresh(room: &Room, publisher: &Publisher, user: &UserId) -
 
 pub(super) async fn import(
     room: &Room,
-    publisher: &Publisher,
+    caller: &Caller<'_>,
     user: &UserId,
     request: Request<Incoming>,
 ) -> Result<Answer, Fault> {
+    let own = caller.acting(&caller.publisher().settings.identity);
+    room.gateway().shared().identities.may_ask(&own, user.as_bytes(), false).await?;
     let bytes = body::read(room, request, (&["application/json"], MAX_IMPORT_BYTES)).await?;
     let unfit = |reason| Fault::Unprocessable { member: "body", code: "identity_unfit", reason };
     if serde_json::from_slice::<serde::de::IgnoredAny>(bytes.expose()).is_err() {
@@ -115,14 +119,16 @@ pub(super) async fn import(
         unfit(told.to_owned().into())
     })?;
     let token = &identity.advertising_token;
-    let tenant = publisher.settings.tenants().find(|tenant| token.looks_made_for(tenant.scope()));
-    let tenant = tenant.unwrap_or(&publisher.settings.identity);
-    let consent = match consent(room, (publisher, tenant.scope()), &Said::default(), privacy::judge_stored) {
-        Ok(consent) => consent,
-        Err(reason) => return Ok(Answer::Denied(reason)),
-    };
+    let settings = &caller.publisher().settings;
+    let tenant = settings.tenants().find(|tenant| token.looks_made_for(tenant.scope()));
+    let tenant = caller.acting(tenant.unwrap_or(&settings.identity));
+    let consent =
+        match consent(room, (caller.publisher(), tenant.scope()), &Said::default(), privacy::judge_stored) {
+            Ok(consent) => consent,
+            Err(reason) => return Ok(Answer::Denied(reason)),
+        };
     let identities = &room.gateway().shared().identities;
-    match identities.import(tenant, user.as_bytes(), identity, consent).await? {
+    match identities.import(&tenant, user.as_bytes(), identity, consent).await? {
         Imported::Stored => Ok(Answer::Done),
         Imported::OptedOut => Err(Fault::OptedOutBefore),
         Imported::Denied(denial) => Err(Fault::Unprocessable {

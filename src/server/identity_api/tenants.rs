@@ -1,8 +1,10 @@
 //! The scopes of a publisher as calls about a known user see them: one tenant, or UID2 and EUID side by side.
 
+use std::borrow::Cow;
+
 use super::Fault;
+use super::caller::Caller;
 use super::user_id::UserId;
-use crate::gateway::Publisher;
 use crate::identity::{self, Phase, Status};
 use crate::server::live::Room;
 
@@ -10,13 +12,13 @@ use crate::server::live::Room;
 /// After a logout there is nothing to tell: the marker that makes late answers lose is ours alone.
 pub(super) async fn states<'a>(
     room: &Room,
-    publisher: &'a Publisher,
+    caller: &Caller<'a>,
     user: &UserId,
-) -> Result<Vec<(&'a identity::Publisher, Status)>, Fault> {
+) -> Result<Vec<(Cow<'a, identity::Publisher>, Status)>, Fault> {
     let identities = &room.gateway().shared().identities;
     let mut known = Vec::new();
-    for tenant in publisher.settings.tenants() {
-        let status = identities.status(tenant, user.as_bytes()).await?;
+    for tenant in caller.tenants() {
+        let status = identities.status(&tenant, user.as_bytes()).await?;
         known.extend(status.filter(|it| it.phase != Phase::LoggedOut).map(|it| (tenant, it)));
     }
     known.sort_by_key(|(_, status)| std::cmp::Reverse(rank(status)));
@@ -26,15 +28,15 @@ pub(super) async fn states<'a>(
 /// The tenant that is asked about the user; without credentials of both scopes nothing is read for it.
 pub(super) async fn current<'a>(
     room: &Room,
-    publisher: &'a Publisher,
+    caller: &Caller<'a>,
     user: &UserId,
-) -> Result<&'a identity::Publisher, Fault> {
-    let settings = &publisher.settings;
+) -> Result<Cow<'a, identity::Publisher>, Fault> {
+    let settings = &caller.publisher().settings;
     if settings.euid.is_none() {
-        return Ok(&settings.identity);
+        return Ok(caller.acting(&settings.identity));
     }
-    let states = states(room, publisher, user).await?;
-    Ok(states.first().map_or(&settings.identity, |(tenant, _)| tenant))
+    let first = states(room, caller, user).await?.into_iter().next();
+    Ok(first.map_or_else(|| caller.acting(&settings.identity), |(tenant, _)| tenant))
 }
 
 fn rank(status: &Status) -> (bool, bool, i64) {
