@@ -76,13 +76,15 @@ impl Inner {
             return self.mark_opted_out(key, &[key, dii], draft).await;
         }
         let (held, now, until) = (self.cache.find(&key), self.clock.now(), draft.keep_until);
-        self.remember_opt_out(vec![dii], now, until).await;
-        let Before::Write(before) = self.before(publisher, key, false).await? else { return Ok(()) };
-        let Some(record) = self.replace(publisher, key, before, draft).await? else { return Ok(()) };
-        self.remember_opt_out(vec![key], now, until).await;
+        let identifier = self.remember_opt_out(vec![dii], now, until).await;
+        let Before::Write(before) = self.before(publisher, key, false).await? else {
+            return Ok(identifier?);
+        };
+        let Some(record) = self.replace(publisher, key, before, draft).await? else { return Ok(identifier?) };
+        let user = self.remember_opt_out(vec![key], now, until).await;
         self.measure_last_use(held.as_deref(), now);
         self.denied(key, &record, Denial::OptedOut);
-        Ok(())
+        Ok(identifier.and(user)?)
     }
 
     /// The last try of a login that was always overtaken by others: the publisher's counts, a provider's only over what it

@@ -9,7 +9,8 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 
-use ::http::Request;
+use ::http::{Request, Response};
+use http_body_util::Either;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -18,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 
 use super::drain::Stage;
+use super::growing::Content;
 use super::io::{Activity, Watched};
 use super::live::{Door, Room};
 use super::tls::{self, Tls};
@@ -115,9 +117,13 @@ impl Hall {
             let (room, activity) = (self.room(), answering.clone());
             async move {
                 let started = activity.begin();
-                let reply = http::answer(&room, request, peer, started).await;
-                activity.end();
-                Ok::<_, Infallible>(reply)
+                let (head, content) = http::answer(&room, request, peer, started).await.into_parts();
+                let busy = Busy(activity);
+                let body = match content {
+                    Content::Whole(body) => Either::Left(body),
+                    Content::Growing(growing) => Either::Right(growing.start(busy)),
+                };
+                Ok::<_, Infallible>(Response::from_parts(head, body))
             }
         });
         let connection = http1::Builder::new()
@@ -144,6 +150,15 @@ impl Hall {
             }
         })
         .await;
+    }
+}
+
+/// A request until its answer is made, all of it.
+struct Busy(Activity);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }
 

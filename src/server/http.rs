@@ -9,23 +9,32 @@ use hyper::body::Incoming;
 
 use super::cors::Cors;
 use super::drain::Stage;
+use super::growing::{Answer, Content};
 use super::live::Room;
 use super::reply::{self, Reply};
 use super::{auction, identity_api};
 use crate::gateway::Peer;
 
 /// Answers one request. A panic costs this request and nothing else.
-pub(super) async fn answer(room: &Room, request: Request<Incoming>, peer: Peer, started: Instant) -> Reply {
+pub(super) async fn answer(room: &Room, request: Request<Incoming>, peer: Peer, started: Instant) -> Answer {
     let peer = room.judged(peer);
     let cors = Cors::of(room, &request);
     if let Some(reply) = cors.preflight(&request) {
-        return reply;
+        return reply.map(Content::Whole);
+    }
+    if request.uri().path() == identity_api::BATCH && *request.method() == Method::POST {
+        // No page may call it. In a box: rare, and larger than the way of an ad request.
+        let routed =
+            AssertUnwindSafe(Box::pin(identity_api::batch(room, request, peer))).catch_unwind().await;
+        return routed.unwrap_or_else(|_| panicked().map(Content::Whole));
     }
     let routed = AssertUnwindSafe(route(room, request, peer, started)).catch_unwind().await;
-    cors.tell(routed.unwrap_or_else(|_| {
-        tracing::error!("a request panicked");
-        reply::internal_error()
-    }))
+    cors.tell(routed.unwrap_or_else(|_| panicked())).map(Content::Whole)
+}
+
+fn panicked() -> Reply {
+    tracing::error!("a request panicked");
+    reply::internal_error()
 }
 
 async fn route(room: &Room, request: Request<Incoming>, peer: Peer, started: Instant) -> Reply {

@@ -7,6 +7,7 @@ mod capture;
 mod connection;
 mod cors;
 mod drain;
+mod growing;
 mod h2;
 mod http;
 mod identity_api;

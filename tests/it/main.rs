@@ -8,6 +8,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests measure real time")]
 
 mod answers;
+mod batch;
 mod both_scopes;
 mod breaker;
 mod bytes;
@@ -37,6 +38,7 @@ mod seeds;
 mod sigkill;
 mod sso;
 mod sso_edges;
+mod sso_limits;
 mod sso_users;
 mod store_cli;
 mod stored_privacy;

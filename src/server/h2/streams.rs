@@ -6,9 +6,11 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use ::http::Response;
+use http_body_util::Either;
 use tokio::sync::Notify;
 
-use super::super::reply::{self, Reply};
+use super::super::growing::{Answer, Content, Parts};
+use super::super::reply;
 use super::sending::{self, Sending};
 use crate::gateway::{Reject, RejectKind};
 use crate::time::Clock;
@@ -108,14 +110,22 @@ impl Asked {
     }
 
     /// The answer as it is to be sent, or 503 in its place where too much waits to be read already.
-    pub(super) fn answered(mut self, reply: Reply) -> Response<Sending> {
+    pub(super) fn answered(mut self, answer: Answer) -> Response<Either<Sending, Parts>> {
         self.answered = true;
+        let (head, content) = answer.into_parts();
+        let reply = match content {
+            Content::Whole(body) => Response::from_parts(head, body),
+            // It is being made until its last part is.
+            Content::Growing(growing) => {
+                return Response::from_parts(head, Either::Right(growing.start(self)));
+            }
+        };
         let (mut head, mut body) = sending::taken_apart(reply);
         if !self.streams.has_room(body.len()) {
             tracing::debug!("an HTTP/2 caller does not read its answers");
             (head, body) = sending::taken_apart(reply::auction(Err(Reject::early(RejectKind::Overload))));
         }
-        Response::from_parts(head, Sending::new(body, &self.streams))
+        Response::from_parts(head, Either::Left(Sending::new(body, &self.streams)))
     }
 }
 
@@ -146,8 +156,8 @@ mod tests {
 
     const LONG: Duration = Duration::from_mins(1);
 
-    fn reply(bytes: usize) -> Reply {
-        Response::new(Full::new(Bytes::from(vec![b'x'; bytes])))
+    fn reply(bytes: usize) -> Answer {
+        Response::new(Content::Whole(Full::new(Bytes::from(vec![b'x'; bytes]))))
     }
 
     fn streams() -> Rc<Streams> {

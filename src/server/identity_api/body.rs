@@ -1,7 +1,7 @@
 //! A call's body: JSON by its media type, read whole within its time and up to its limit, wiped when it is done with.
 
-use ::http::Request;
 use ::http::header::CONTENT_TYPE;
+use ::http::{HeaderMap, Request};
 use hyper::body::Incoming;
 
 use super::Fault;
@@ -15,13 +15,7 @@ pub(super) async fn read(
     request: Request<Incoming>,
     (media, most): (&[&str], usize),
 ) -> Result<Secret<Vec<u8>>, Fault> {
-    let fits = request.headers().get(CONTENT_TYPE).is_none_or(|value| {
-        let named = value.as_bytes().split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
-        media.iter().any(|media| named.eq_ignore_ascii_case(media.as_bytes()))
-    });
-    if !fits {
-        return Err(Fault::MediaType(media.first().copied().unwrap_or_default().to_owned()));
-    }
+    check_media(request.headers(), media)?;
     let timeout = room.settings().body_timeout;
     let read = tokio::time::timeout(timeout, read_capped(request.into_body(), most)).await;
     match read.map_err(|_| Fault::BodyTimeout)? {
@@ -30,4 +24,13 @@ pub(super) async fn read(
         Err(ReadError::TooLarge) => Err(Fault::TooLarge(most)),
         Err(ReadError::Broken) => Err(Fault::bad("body", "ended early")),
     }
+}
+
+/// Whether a body is of one of these media types; one that is not named counts as the first.
+pub(super) fn check_media(headers: &HeaderMap, media: &[&str]) -> Result<(), Fault> {
+    let fits = headers.get(CONTENT_TYPE).is_none_or(|value| {
+        let named = value.as_bytes().split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
+        media.iter().any(|media| named.eq_ignore_ascii_case(media.as_bytes()))
+    });
+    if fits { Ok(()) } else { Err(Fault::MediaType(media.first().copied().unwrap_or_default().to_owned())) }
 }

@@ -4,6 +4,7 @@ mod batch;
 mod body;
 mod caller;
 mod fault;
+mod lines;
 mod login;
 mod said;
 mod stored;
@@ -11,9 +12,9 @@ mod tenants;
 mod user_id;
 
 use ::http::{Method, Request};
-use bytes::Bytes;
 use hyper::body::Incoming;
 
+use super::growing::{self, Content};
 use super::live::Room;
 use super::reply::{self, Reply};
 use crate::gateway::{Peer, Publisher, denial_label, regime};
@@ -60,13 +61,22 @@ pub(super) enum Answer {
     },
     /// Logged out, opted out or stored (also when there was nothing to do).
     Done,
-    /// The answers of a batch.
-    Lines(Bytes),
 }
 
 /// One call.
 pub(super) async fn call(room: &Room, request: Request<Incoming>, peer: Peer) -> Reply {
     reply::identity(attempt(room, request, peer).await)
+}
+
+/// Where many log in at once.
+pub(super) const BATCH: &str = "/v1/identity/batch";
+
+/// Many logins in one call, answered as they come.
+pub(super) async fn batch(room: &Room, request: Request<Incoming>, peer: Peer) -> growing::Answer {
+    match batch::begin(room, request, peer).await {
+        Ok(answers) => reply::lines(answers),
+        Err(fault) => reply::identity(Err(fault)).map(Content::Whole),
+    }
 }
 
 async fn attempt(room: &Room, request: Request<Incoming>, peer: Peer) -> Result<Answer, Fault> {
@@ -76,7 +86,6 @@ async fn attempt(room: &Room, request: Request<Incoming>, peer: Peer) -> Result<
     let directory = &room.gateway().shared().directory;
     let is_login = request.uri().path() == BASE && request.method() == Method::POST;
     let caller = Caller::of(directory, (request.headers(), request.extensions().get()), is_login)?;
-    let publisher = caller.publisher();
     let rest = request.uri().path().strip_prefix(BASE).unwrap_or_default();
     if rest.is_empty() {
         return match *request.method() {
@@ -84,28 +93,20 @@ async fn attempt(room: &Room, request: Request<Incoming>, peer: Peer) -> Result<
             _ => Err(Fault::Method("POST")),
         };
     }
-    if rest == "/batch" && request.method() == Method::POST {
-        return batch::batch(room, &caller, request).await;
-    }
     let mut parts = rest.strip_prefix('/').unwrap_or(rest).splitn(2, '/');
     let user = UserId::from_path(parts.next().unwrap_or_default())?;
     let part = parts.next();
-    let harmless = matches!(
-        (part, request.method()),
-        (None, &Method::GET | &Method::DELETE) | (Some("token" | "refresh"), _)
-    );
-    caller.may_touch(room, &user, harmless).await?;
     match (part, request.method()) {
-        (None, &Method::GET) => stored::status(room, publisher, &user).await,
-        (None, &Method::PUT) => stored::import(room, publisher, &user, request).await,
-        (None, &Method::DELETE) => stored::logout(room, publisher, &user).await,
+        (None, &Method::GET) => stored::status(room, &caller, &user).await,
+        (None, &Method::PUT) => stored::import(room, &caller, &user, request).await,
+        (None, &Method::DELETE) => stored::logout(room, &caller, &user).await,
         (None, _) => Err(Fault::Method("GET, PUT, DELETE")),
-        (Some("token"), &Method::GET) => stored::token(room, publisher, &user, request.uri().query()).await,
+        (Some("token"), &Method::GET) => stored::token(room, &caller, &user, request.uri().query()).await,
         (Some("token"), _) => Err(Fault::Method("GET")),
-        (Some("refresh"), &Method::POST) => stored::refresh(room, publisher, &user).await,
+        (Some("refresh"), &Method::POST) => stored::refresh(room, &caller, &user).await,
         (Some("refresh"), _) => Err(Fault::Method("POST")),
-        (Some("optout"), &Method::PUT) => stored::opt_out(room, publisher, &user).await,
-        (Some("optout"), &Method::DELETE) => stored::opt_in(room, publisher, &user).await,
+        (Some("optout"), &Method::PUT) => stored::opt_out(room, &caller, &user).await,
+        (Some("optout"), &Method::DELETE) => stored::opt_in(room, &caller, &user).await,
         (Some("optout"), _) => Err(Fault::Method("PUT, DELETE")),
         (Some(_), _) => Err(Fault::NoPath),
     }

@@ -1,7 +1,7 @@
 //! Answers of the identity API and their statuses.
 
-use ::http::StatusCode;
-use ::http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
+use ::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use ::http::{Response, StatusCode};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
@@ -11,6 +11,7 @@ use super::{
 };
 use crate::identity::{LoginError, Origin, Phase, Status};
 use crate::operator;
+use crate::server::growing::{Answer, Content, Growing};
 use crate::server::identity_api::{Answer as ApiAnswer, Fault};
 use crate::sso::Refusal;
 use crate::uid2::wire;
@@ -25,10 +26,18 @@ pub(in crate::server) fn identity(result: Result<ApiAnswer, Fault>) -> Reply {
     reply
 }
 
+/// The answers of a batch, as they come.
+pub(in crate::server) fn lines(answers: Growing) -> Answer {
+    let mut reply = Response::new(Content::Growing(Box::new(answers)));
+    let headers = reply.headers_mut();
+    headers.insert(CONTENT_TYPE, NDJSON);
+    headers.insert(CACHE_CONTROL, NO_STORE);
+    reply
+}
+
 fn identity_answer(answer: ApiAnswer) -> Reply {
     match answer {
         ApiAnswer::Done => new(StatusCode::NO_CONTENT, None, Bytes::new()),
-        ApiAnswer::Lines(lines) => new(StatusCode::OK, Some(NDJSON), lines),
         told => json_reply(&body(told)),
     }
 }
@@ -62,7 +71,7 @@ fn body(answer: ApiAnswer) -> Value {
         ApiAnswer::Token { token, identity_expires } => {
             json!({"advertising_token": token.as_str(), "identity_expires": identity_expires.0})
         }
-        ApiAnswer::Done | ApiAnswer::Lines(_) => Value::Null,
+        ApiAnswer::Done => Value::Null,
     }
 }
 
@@ -143,6 +152,7 @@ fn fault_parts(fault: &Fault) -> (StatusCode, Map<String, Value>) {
 /// 503 when a retry can help soon, 504 when the operator was too slow, 502 when what it said is no use.
 fn login_status(fault: &LoginError) -> StatusCode {
     match fault {
+        LoginError::NotTheirs => StatusCode::FORBIDDEN,
         LoginError::Overtaken => StatusCode::CONFLICT,
         LoginError::Store(_) | LoginError::Stopped | LoginError::IdToken(Refusal::Unavailable) => {
             StatusCode::SERVICE_UNAVAILABLE

@@ -17,7 +17,7 @@ use crate::gateway::{Outcome, OutcomeAnswer, Reject, RejectKind};
 mod identity;
 mod reload;
 
-pub(super) use identity::{identity, identity_line};
+pub(super) use identity::{identity, identity_line, lines};
 pub(super) use reload::reloaded;
 
 /// A response of any listener.
