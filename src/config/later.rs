@@ -4,7 +4,7 @@
 const LATER: &[(&str, &[&str])] = &[
     ("debug", &["sample"]),
     ("server", &["passthrough"]),
-    ("publisher", &["holdout_percent", "cookie"]),
+    ("publisher", &["holdout_percent"]),
     ("ssp", &["http2"]),
 ];
 

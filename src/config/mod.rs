@@ -5,6 +5,7 @@
 
 mod breaker;
 mod context;
+mod cookie;
 mod credentials;
 mod debug;
 mod faults;

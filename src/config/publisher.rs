@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use toml::de::DeTable;
 
+use super::cookie;
 use super::credentials;
 use super::faults::Source;
 use super::provider::Providers;
@@ -137,10 +138,13 @@ fn one(section: &Section<'_>, registry: &mut Registry<'_>) -> Option<PublisherSe
     let notices = [("always", Notice::Always), ("per_login", Notice::PerLogin)];
     let notice = section.choice("notice", &notices);
     let trusted = registry.providers.trusted_by(&name);
+    let cookie = cookie::cookie(section, own.as_ref().is_some_and(|own| own.euid.is_some()));
     let (name, own) = (Arc::<str>::from(id.as_deref()?), own?);
     let rules = Arc::new(policy.clone());
     let tenant = |credentials| {
         let tenant = identity::Publisher::new(Arc::clone(&name), Arc::new(credentials));
+        let cookie = cookie.as_ref().map(|cookie| Arc::new(cookie.of(tenant.scope())));
+        let tenant = tenant.keeping(cookie);
         tenant.under(Arc::clone(&rules), notice.unwrap_or_default()).trusting(trusted.iter().cloned())
     };
     Some(PublisherSettings {
@@ -163,11 +167,12 @@ fn one(section: &Section<'_>, registry: &mut Registry<'_>) -> Option<PublisherSe
     })
 }
 
-const HINTS: [(&str, Hint); 5] = [
+const HINTS: [(&str, Hint); 6] = [
     ("request", Hint::Request),
     ("id_token", Hint::IdToken),
     ("user", Hint::User),
     ("dii", Hint::Dii),
+    ("session", Hint::Session),
     ("cookie", Hint::Cookie),
 ];
 

@@ -196,6 +196,9 @@ pub(super) fn identity(section: &Section<'_>) -> identity::Settings {
         active_window_ms: signed(section.integer("active_window_s", 0..=2_592_000, 0)) * 1_000,
         refresh_jitter_ms: signed(section.integer("refresh_jitter_s", 0..=86_400, 600)) * 1_000,
         optout_days: u32::try_from(section.integer("optout_days", 1..=36_500, 365)).unwrap_or(365),
+        session_ttl_ms: signed(section.integer("session_ttl_s", 60..=2_592_000, 3_600)) * 1_000,
+        cookie_entries: section.integer("cookie_entries", 1..=100_000_000, 50_000),
+        cookie_refreshes: size(section.integer("cookie_refreshes", 1..=10_000, 64)),
         ..defaults
     }
 }

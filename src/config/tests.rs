@@ -97,6 +97,7 @@ fn the_commented_example_shows_the_defaults() {
         "key = ",
         "include = ",
         "inserter = ",
+        "cookie = ",
         "privacy = ",
         "headers = ",
         "tls = ",

@@ -39,7 +39,7 @@ impl Explained {
             "identity": {
                 "result": decision.result.as_str(), "reason": decision.reason.as_str(),
                 "source": decision.source.map(Hint::as_str), "user_known": self.user_known,
-                "stand_in": decision.token.as_ref().map(|_| STAND_IN),
+                "stand_in": decision.token.as_ref().filter(|token| token.as_str() == STAND_IN).map(|_| STAND_IN),
             },
             "ssps": explanation.legs.iter().map(|leg| self.leg_json(leg)).collect::<Vec<_>>(),
         })

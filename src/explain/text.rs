@@ -58,7 +58,8 @@ impl Explained {
     fn identity(&self) -> String {
         let decision = &self.explanation.decision;
         let source = decision.source.map_or("none", Hint::as_str);
-        let stood_in = match (decision.token.is_some(), self.user_known) {
+        let stands_in = decision.token.as_ref().is_some_and(|token| token.as_str() == STAND_IN);
+        let stood_in = match (stands_in, self.user_known || decision.token.is_some()) {
             (true, _) => format!("; {STAND_IN} stands for the user's token, the store was not read"),
             (false, true) => String::new(),
             (false, false) => String::from("; nobody logged this user in (--no-user)"),
@@ -168,6 +169,8 @@ pub(super) fn hints(explanation: &Explanation) -> Vec<(Hint, String, bool)> {
         Hint::IdToken => String::from("no ID token that counts"),
         Hint::Dii if explanation.claimed[0] => String::from("an e-mail address or phone number"),
         Hint::Dii => String::from("no e-mail address or phone number that counts"),
+        Hint::Session if explanation.session => String::from("a session token"),
+        Hint::Session => String::from("no session token that counts"),
         Hint::Cookie => String::from(match explanation.browser {
             Some(Brought::Identity) => "a cookie with an identity",
             Some(Brought::OptOut) => "a cookie that says opted out",

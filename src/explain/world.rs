@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use super::STAND_IN;
 use crate::config::Config;
 use crate::gateway::{
-    self, DebugAllow, Directory, Gateway, Leg, Origins, PublisherSettings, Shared, Vendors,
+    self, DebugAllow, Directory, Gateway, Leg, Origins, PublisherSettings, Shared, Someone, Vendors,
 };
 use crate::identity::{self, Identities, Origin};
 use crate::net::{Transport, TransportError, tls};
@@ -24,7 +24,7 @@ use crate::secret::Secret;
 use crate::server;
 use crate::sso;
 use crate::ssp;
-use crate::store::{self, Draft, Expect, RecordKey, State, Store};
+use crate::store::{self, Draft, Expect, State, Store};
 use crate::telemetry::Registry;
 use crate::time::{Clock, Deadline};
 use crate::uid2::{AdvertisingToken, Identity, Scope, Times};
@@ -127,7 +127,7 @@ impl World {
     /// Puts a record with the stand-in token under a user's key.
     pub(super) async fn remember(
         &self,
-        key: RecordKey,
+        someone: Someone,
         (publisher, scope): (&PublisherSettings, Scope),
     ) -> anyhow::Result<()> {
         let now = Clock::System.now();
@@ -146,11 +146,11 @@ impl World {
             origin: Origin::Import,
             provider: None,
             said: Said::default(),
-            created: now,
+            created: someone.login.unwrap_or(now),
             keep_until: lives,
             state: State::Active(identity),
         };
-        self.store.write(key, Expect::Any, draft).await?;
+        self.store.write(someone.key, Expect::Any, draft).await?;
         Ok(())
     }
 }

@@ -98,14 +98,24 @@ async fn identify(
     if let Some(claim) = claim {
         return ranked(shared, admitted, consent, claim).await;
     }
-    let cookie = hints::cookie(shared, admitted, consent);
-    if hints::asks_user(admitted, cookie.as_ref()) {
-        return of_user(shared, admitted, (consent, seen), cookie).await;
+    if hints::must_be_ranked(admitted) {
+        let deadline = Deadline::within(shared.identities.wait());
+        return ranked(shared, admitted, consent, (&Claimed::default(), deadline)).await;
     }
-    staying(shared, admitted, without_user(admitted, cookie, Absence::NoHint)).await
+    let cookie = hints::cookie(shared, admitted, consent);
+    let decision = if hints::asks_user(admitted, cookie.as_ref()) {
+        of_user(shared, admitted, (consent, seen), cookie).await
+    } else {
+        staying(shared, admitted, without_user(admitted, cookie, Absence::NoHint)).await
+    };
+    if decision.source == Some(Hint::Cookie) {
+        shared.identities.renew(admitted.tenant(), &admitted.subject, consent);
+    }
+    decision
 }
 
-/// Every hint in its order, all within one wait: the way of requests that claim an address or bring an ID token.
+/// Every hint in its order, all within one wait: the way of requests that claim an address, or bring an ID token, a session
+/// token or a cookie that somebody has to look after.
 async fn ranked(
     shared: &Shared,
     admitted: &Admitted,
@@ -128,7 +138,8 @@ async fn ranked(
                 identities.resolve(tenant, (&admitted.subject, seen), consent, patience).await
             }
             Hint::Dii => identities.of_dii(tenant, claimed, consent, patience).await,
-            Hint::Cookie => identities.brought(&admitted.subject, consent),
+            Hint::Session => identities.of_session(tenant, &admitted.subject, consent, patience).await,
+            Hint::Cookie => identities.of_cookie(tenant, &admitted.subject, consent, patience).await,
         };
         match resolution {
             Resolution::Token(token) => match stored::against(shared, admitted, &token) {

@@ -105,13 +105,16 @@ pub enum Hint {
     User,
     /// An e-mail address or phone number, or a hash of one.
     Dii,
-    /// The cookie of the UID2 SDK or of Prebid.
+    /// A session token, made at login for whoever has no key.
+    Session,
+    /// The cookie of the UID2 SDK or of Prebid, or the publisher's own.
     Cookie,
 }
 
 impl Hint {
     /// Every hint, in metric order.
-    pub const ALL: [Self; 5] = [Self::Request, Self::IdToken, Self::User, Self::Dii, Self::Cookie];
+    pub const ALL: [Self; 6] =
+        [Self::Request, Self::IdToken, Self::User, Self::Dii, Self::Session, Self::Cookie];
 
     /// It only counts for who proved who they are: whatever names a user here can be had by anybody.
     pub const fn needs_key(self) -> bool {
@@ -125,6 +128,7 @@ impl Hint {
             Self::IdToken => "id_token",
             Self::User => "user",
             Self::Dii => "dii",
+            Self::Session => "session",
             Self::Cookie => "cookie",
         }
     }

@@ -22,11 +22,13 @@ use crate::openrtb::guard::Hit;
 use crate::privacy::{Rules, Verdict, judge_by_row};
 use crate::ssp::Settings;
 use crate::store::RecordKey;
+use crate::time::UnixMillis;
 use crate::uid2::Scope;
 use crate::uid2::cookie::Claim;
 
 /// What the path makes of one request.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each told in a line of its own")]
 pub struct Explanation {
     /// Whose request it is.
     pub publisher: Arc<Publisher>,
@@ -50,6 +52,8 @@ pub struct Explanation {
     pub user: Option<UserIdFrom>,
     /// The request claims a valid address, and brings an ID token, that count.
     pub claimed: [bool; 2],
+    /// It brings a session token of the publisher's.
+    pub session: bool,
     /// What the browser's cookies say, where they are listened to.
     pub browser: Option<Brought>,
     /// What the table says for that scope, and the number of its row.
@@ -82,6 +86,15 @@ pub struct Guarded {
     pub pieces: Vec<Bytes>,
     /// The same as one body.
     pub body: Bytes,
+}
+
+/// Somebody who would be looked up.
+#[derive(Clone, Copy, Debug)]
+pub struct Someone {
+    /// Under this key.
+    pub key: RecordKey,
+    /// Their login was then, as far as the request tells.
+    pub login: Option<UnixMillis>,
 }
 
 /// What the cookies of a browser say.
@@ -121,12 +134,19 @@ pub struct ExplainedCall {
 }
 
 impl Gateway {
-    /// Whose request it is and of which scope, and the key under which its user would be looked up.
-    pub fn user_of(&self, inbound: Inbound) -> Result<(Arc<Publisher>, Scope, Option<RecordKey>), Reject> {
+    /// Whose request it is and of which scope, and who would be looked up for it.
+    pub fn user_of(&self, inbound: Inbound) -> Result<(Arc<Publisher>, Scope, Option<Someone>), Reject> {
         let admitted = admit(&self.shared, &self.legs, inbound)?;
-        let subject = admitted.subject;
-        let dii = || subject.claimed.as_ref().and_then(|claimed| claimed.dii).map(|(key, _)| key);
-        Ok((admitted.publisher, admitted.scope, subject.user.or_else(dii)))
+        let subject = &admitted.subject;
+        let someone = |key| Someone { key, login: None };
+        let dii = || subject.claimed.as_ref().and_then(|claimed| claimed.dii).map(|(key, _)| someone(key));
+        let session = || {
+            let ticket = subject.session.as_deref()?;
+            Some(Someone { key: ticket.key(), login: Some(ticket.login()) })
+        };
+        let cookie = || subject.cookie.as_ref().and_then(|cookie| cookie.user()).map(someone);
+        let user = subject.user.map(someone).or_else(dii).or_else(session).or_else(cookie);
+        Ok((admitted.publisher, admitted.scope, user))
     }
 
     /// Explains a request. An error is what the caller would be answered, with nothing forwarded.
@@ -165,6 +185,7 @@ impl Gateway {
                 .claimed
                 .as_ref()
                 .map_or([false; 2], |claimed| [claimed.dii.is_some(), claimed.id_token.is_some()]),
+            session: admitted.subject.session.is_some(),
             browser: admitted.subject.browser.as_ref().map(|claim| match claim {
                 Claim::Held(_) => Brought::Identity,
                 Claim::OptedOut => Brought::OptOut,

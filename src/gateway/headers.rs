@@ -7,6 +7,7 @@ use super::outcome::RejectKind;
 use crate::uid2::DiiKind;
 
 const ID_TOKEN: HeaderName = HeaderName::from_static("x-uid2-id-token");
+const SESSION: HeaderName = HeaderName::from_static("x-uid2-session");
 const SEC_GPC: HeaderName = HeaderName::from_static("sec-gpc");
 pub(super) const PUBLISHER_USER_ID: HeaderName = HeaderName::from_static("x-publisher-user-id");
 
@@ -50,6 +51,11 @@ pub(super) fn id_token(headers: &HeaderMap) -> Option<&str> {
     let mut tokens = headers.get_all(ID_TOKEN).iter();
     let token = tokens.next().filter(|_| tokens.next().is_none())?;
     token.to_str().ok().map(str::trim).filter(|token| !token.is_empty())
+}
+
+/// The session tokens that came with a request, as header bytes. There should be one; who sends more names more users.
+pub(super) fn sessions(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    headers.get_all(SESSION).iter().map(|value| value.as_bytes().trim_ascii())
 }
 
 /// Every hash of an e-mail address or phone number that the caller gives as a hint, as text. One walk over what is there

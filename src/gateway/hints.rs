@@ -3,7 +3,7 @@
 use super::Shared;
 use super::admit::Admitted;
 use super::directory::{Hint, Mode};
-use crate::identity::Resolution;
+use crate::identity::{OwnCookie, Resolution};
 use crate::privacy::Consent;
 
 /// Our own hints that count for a request, in order: with an entry of theirs to be kept, those that come before it.
@@ -17,7 +17,13 @@ pub(super) fn ours(admitted: &Admitted) -> impl Iterator<Item = Hint> {
 /// What the browser brings, where its cookie counts.
 pub(super) fn cookie(shared: &Shared, admitted: &Admitted, consent: Consent) -> Option<Resolution> {
     let counts = ours(admitted).any(|hint| hint == Hint::Cookie);
-    counts.then(|| shared.identities.brought(&admitted.subject, consent))
+    counts.then(|| shared.identities.brought(admitted.tenant(), &admitted.subject, consent))
+}
+
+/// Whether memory alone cannot tell what a request brings besides its user, so that every hint is asked in its order.
+pub(super) fn must_be_ranked(admitted: &Admitted) -> bool {
+    let subject = &admitted.subject;
+    subject.session.is_some() || subject.cookie.as_deref().is_some_and(OwnCookie::is_asked_for)
 }
 
 /// Whether the user has to be looked up: no cookie with a token comes before them.

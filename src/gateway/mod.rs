@@ -9,6 +9,7 @@ mod budget;
 mod certified;
 mod claimed;
 mod coding;
+mod cookie;
 mod debug;
 mod decision;
 mod dii;
@@ -58,7 +59,7 @@ pub use directory::{
     DiiGuard, Directory, DirectoryError, Hint, KeyDigest, Match, Mode, ProviderSettings, Publisher,
     PublisherSettings, UserIdFrom,
 };
-pub use explain::{Brought, ExplainedCall, ExplainedLeg, Explanation, Found, Guarded};
+pub use explain::{Brought, ExplainedCall, ExplainedLeg, Explanation, Found, Guarded, Someone};
 pub use headers::bearer;
 pub use metrics::{Families, Labels, Metrics, OutcomeLabel};
 pub use origins::{Origin, OriginError, Origins};
@@ -158,7 +159,8 @@ impl Gateway {
             deflater: &self.deflater,
         };
         let answer = coding::coded(draft, &terms);
-        Outcome { publisher: admitted.publisher.index, answer, result, waited }
+        let cookie = cookie::after(&self.shared, &admitted, &decision);
+        Outcome { publisher: admitted.publisher.index, answer, result, cookie, waited }
     }
 
     /// What all threads share.

@@ -17,6 +17,8 @@ pub struct Outcome {
     pub answer: Answer,
     /// What the identity came to, for a caller who may see it: the value of `x-uid2gw-result`.
     pub result: Option<HeaderValue>,
+    /// The cookie that the browser gets with it: the value of `Set-Cookie`.
+    pub cookie: Option<HeaderValue>,
     /// Time spent waiting for others (identity, SSPs); the rest of the request was our own.
     pub waited: Duration,
 }

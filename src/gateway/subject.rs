@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::directory::{Hint, PublisherSettings, UserIdFrom};
 use super::{Shared, claimed, dii, headers};
-use crate::identity::Subject;
+use crate::identity::{OwnCookie, Subject};
 use crate::openrtb::BidRequest;
 use crate::store::RecordKey;
 use crate::uid2::Scope;
@@ -76,7 +76,7 @@ impl Named {
         let user = self.users.iter().find(|(place, _)| left(*place)).map(|(_, key)| *key);
         let tenant = settings.tenant(scope);
         let owners = self.dii.iter().map(|hash| shared.identities.dii_key(tenant, hash));
-        Subject {
+        let mut subject = Subject {
             user: user.filter(|_| believed),
             claimed: claimed::claimed(
                 shared,
@@ -86,23 +86,73 @@ impl Named {
             ),
             named: self.users.iter().map(|(_, key)| *key).chain(owners).collect(),
             elsewhere: self.elsewhere,
-            browser: browser(shared, (settings, scope), inbound),
+            ..Subject::default()
+        };
+        add_browser(shared, (settings, scope), inbound, &mut subject);
+        add_session(shared, (settings, scope), inbound, &mut subject);
+        subject
+    }
+}
+
+/// What the browser's cookies say. An opt-out counts always; the identity in them only where the publisher
+/// wants it, and never from another site's page, unless `server.cors_origins` has it.
+fn add_browser(
+    shared: &Shared,
+    (settings, scope): (&PublisherSettings, Scope),
+    inbound: &HeaderMap,
+    subject: &mut Subject,
+) {
+    if !inbound.contains_key(COOKIE) {
+        return;
+    }
+    let believed = settings.hints.contains(&Hint::Cookie) && shared.origins.trusts(inbound);
+    for tenant in settings.tenants() {
+        let own = tenant.scope() == scope;
+        if !own && tenant.cookie().is_none() {
+            continue;
+        }
+        let cookies = inbound.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
+        let (claim, cookie) = shared.identities.browser(tenant, cookies);
+        let opted_out = claim == Some(Claim::OptedOut);
+        if own && subject.browser.is_none() {
+            subject.browser = claim.filter(|_| believed || opted_out);
+            subject.cookie = cookie.filter(|_| believed);
+            let cookie = subject.cookie.as_deref();
+            subject.named.extend(cookie.into_iter().flat_map(OwnCookie::keys));
+            subject.elsewhere.extend(cookie.and_then(OwnCookie::other));
+        } else if opted_out {
+            subject.browser = claim;
+        } else {
+            // Who left under the other scope is not represented under this one either.
+            subject.elsewhere.extend(cookie.iter().flat_map(|cookie| cookie.keys()));
         }
     }
 }
 
-/// What the browser's cookies say. An opt-out counts always; the identity in them only where the publisher wants it, and
-/// never from another site's page, unless `server.cors_origins` has it.
-fn browser(
+/// Whoever session tokens name. Of several none yields an identity: nobody could say whose it is.
+fn add_session(
     shared: &Shared,
     (settings, scope): (&PublisherSettings, Scope),
     inbound: &HeaderMap,
-) -> Option<Claim> {
-    if !inbound.contains_key(COOKIE) {
-        return None;
+    subject: &mut Subject,
+) {
+    if !settings.hints.contains(&Hint::Session) {
+        return;
     }
-    let cookies = inbound.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
-    let believed = settings.hints.contains(&Hint::Cookie) && shared.origins.trusts(inbound);
-    let claim = shared.identities.browser(settings.tenant(scope), cookies);
-    claim.filter(|claim| believed || *claim == Claim::OptedOut)
+    let mut sent = 0;
+    for text in headers::sessions(inbound) {
+        sent += 1;
+        let Some(ticket) = shared.identities.session_of(&settings.identity, text) else { continue };
+        let (here, there) = if ticket.scope() == scope {
+            (Some(ticket.key()), ticket.other())
+        } else {
+            (ticket.other(), Some(ticket.key()))
+        };
+        subject.named.extend(here);
+        subject.elsewhere.extend(there);
+        subject.session = (ticket.scope() == scope).then(|| Box::new(ticket));
+    }
+    if sent > 1 {
+        subject.session = None;
+    }
 }

@@ -78,13 +78,15 @@ impl Inner {
         let (held, now, until) = (self.cache.find(&key), self.clock.now(), draft.keep_until);
         let identifier = self.remember_opt_out(vec![dii], now, until).await;
         let Before::Write(before) = self.before(publisher, key, false).await? else {
-            return Ok(identifier?);
+            return self.acknowledged(identifier);
         };
-        let Some(record) = self.replace(publisher, key, before, draft).await? else { return Ok(identifier?) };
+        let Some(record) = self.replace(publisher, key, before, draft).await? else {
+            return self.acknowledged(identifier);
+        };
         let user = self.remember_opt_out(vec![key], now, until).await;
         self.measure_last_use(held.as_deref(), now);
         self.denied(key, &record, Denial::OptedOut);
-        Ok(identifier.and(user)?)
+        self.acknowledged(identifier.and(user))
     }
 
     /// The last try of a login that was always overtaken by others: the publisher's counts, a provider's only over what it

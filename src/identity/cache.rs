@@ -67,6 +67,8 @@ pub(super) struct Token {
     pub(super) said: Option<Arc<Said>>,
     /// The publisher asserted notice at login.
     pub(super) noticed: bool,
+    /// When the user logged in.
+    pub(super) login: UnixMillis,
     /// When it was last given to a request, milliseconds; to none yet: the least number.
     last_used: AtomicI64,
     /// No refresh before this moment, milliseconds: it is not due, one is on its way, or the last one failed.
@@ -84,8 +86,8 @@ impl Token {
     ) -> Self {
         let (next_try, failures) = (AtomicI64::new(i64::MIN), AtomicU32::new(0));
         let (said, noticed) = (None, false);
-        let (text, last_used) = (Arc::new(token), AtomicI64::new(i64::MIN));
-        Self { text, times, environment, dii, said, noticed, last_used, next_try, failures }
+        let (text, last_used, login) = (Arc::new(token), AtomicI64::new(i64::MIN), UnixMillis(0));
+        Self { text, times, environment, dii, said, noticed, login, last_used, next_try, failures }
     }
 
     /// The same, of a user of whom this was said at login.
@@ -93,6 +95,11 @@ impl Token {
         let noticed = said.notice == Some(true);
         let said = (!said.is_silent()).then(|| Arc::new(said.clone()));
         Self { said, noticed, ..self }
+    }
+
+    /// The same, of a user who logged in then.
+    pub(super) fn since(self, login: UnixMillis) -> Self {
+        Self { login, ..self }
     }
 
     /// Bytes that it holds elsewhere.

@@ -28,6 +28,7 @@ mod metrics;
 mod news;
 mod opt_outs;
 mod refresher;
+mod renewals;
 mod resolver;
 mod scopes;
 mod session;
@@ -35,6 +36,7 @@ mod site;
 mod sweeper;
 #[cfg(test)]
 mod tests;
+mod ticket;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,17 +49,20 @@ use crate::operator::{self, Credentials, Operators};
 use crate::privacy::{self, Gvl, Policy, Regime, Said};
 use crate::sso::Providers;
 use crate::store::{RecordKey, Store, StoreError, Tenant};
-use crate::time::Clock;
+use crate::time::{Clock, UnixMillis};
 use crate::uid2::cookie::Claim;
-use crate::uid2::{AdvertisingToken, DiiHash, Environment, Scope};
+use crate::uid2::cookie::write::Attributes;
+use crate::uid2::{AdvertisingToken, DiiHash, Environment, Identity, Scope};
 
 pub use crate::store::Origin;
+pub use browser::OwnCookie;
 pub use claimed::Claimed;
 pub use current::{Phase, Status, TokenAnswer};
 pub use import::{Imported, Unfit};
 pub use marked::{Marked, Seen};
 pub use metrics::Metrics;
 pub use session::{Login, LoginAnswer, LoginError};
+pub use ticket::Ticket;
 
 use ahead::Served;
 use cache::HotCache;
@@ -66,6 +71,7 @@ use filter::KnownKeys;
 use flight::Flights;
 use news::Fleet;
 use opt_outs::Unkept;
+use renewals::Renewals;
 
 /// `[identity]`.
 #[derive(Clone, Debug)]
@@ -86,6 +92,12 @@ pub struct Settings {
     pub refresh_jitter_ms: i64,
     /// How long an operator's opt-out is remembered, days.
     pub optout_days: u32,
+    /// How long a session token names its user, milliseconds.
+    pub session_ttl_ms: i64,
+    /// Refresh tokens of cookies of which it is remembered what came of them.
+    pub cookie_entries: u64,
+    /// Cookies that are refreshed at once; anybody can bring some.
+    pub cookie_refreshes: usize,
     /// Look-ups and refreshes under way at once, and as many look-ups that only read; one more is `busy`. At most half of them are refreshes, so that an
     /// operator which hangs leaves room for tokens that only need the store.
     pub max_flights: usize,
@@ -102,6 +114,9 @@ impl Default for Settings {
             active_window_ms: 0,
             refresh_jitter_ms: 600_000,
             optout_days: 365,
+            session_ttl_ms: 3_600_000,
+            cookie_entries: 50_000,
+            cookie_refreshes: 64,
             max_flights: 1024,
         }
     }
@@ -118,6 +133,8 @@ pub struct Publisher {
     trusted: Arc<[Arc<str>]>,
     /// The identity provider that acts for it, where it does not act itself.
     actor: Option<Arc<str>>,
+    /// The cookie that is kept for its users in this scope, if one is.
+    cookie: Option<Arc<Attributes>>,
 }
 
 /// Whether users were told that an identity is made of their e-mail address or phone number.
@@ -133,14 +150,8 @@ pub enum Notice {
 impl Publisher {
     /// The tenant `id` with its key pair, under the default policy.
     pub fn new(id: Arc<str>, credentials: Arc<Credentials>) -> Self {
-        Self {
-            id,
-            credentials,
-            policy: Arc::default(),
-            notice: Notice::default(),
-            trusted: Arc::from([]),
-            actor: None,
-        }
+        let (policy, notice, trusted) = (Arc::default(), Notice::default(), Arc::from([]));
+        Self { id, credentials, policy, notice, trusted, actor: None, cookie: None }
     }
 
     /// The same under this policy: by it what was said at login is judged again at each refresh.
@@ -153,6 +164,17 @@ impl Publisher {
     #[must_use]
     pub fn trusting(self, providers: impl IntoIterator<Item = Arc<str>>) -> Self {
         Self { trusted: providers.into_iter().collect(), ..self }
+    }
+
+    /// The same tenant, with a cookie that is kept for its users in this scope.
+    #[must_use]
+    pub fn keeping(self, cookie: Option<Arc<Attributes>>) -> Self {
+        Self { cookie, ..self }
+    }
+
+    /// The cookie that is kept for its users in this scope, if one is.
+    pub fn cookie(&self) -> Option<&Attributes> {
+        self.cookie.as_deref()
     }
 
     /// Ids of the identity providers whose tokens count for its users.
@@ -197,6 +219,10 @@ pub struct Subject {
     pub claimed: Option<Box<Claimed>>,
     /// What the browser's cookies say; of those that yield no identity, only an opt-out.
     pub browser: Option<Claim>,
+    /// Of the publisher's own cookie, what takes it further.
+    pub cookie: Option<Box<OwnCookie>>,
+    /// Whose session token came with the request.
+    pub session: Option<Box<Ticket>>,
 }
 
 /// What may be sent.
@@ -218,6 +244,10 @@ pub struct Injectable {
     said: Option<Arc<Said>>,
     /// The publisher asserted notice at login.
     noticed: bool,
+    /// When its user logged in; of a token that was brought, nothing.
+    login: UnixMillis,
+    /// The whole identity, where the browser that asked has an older one.
+    renewed: Option<Arc<Identity>>,
     /// Where it came from.
     pub how: How,
 }
@@ -326,6 +356,8 @@ struct Inner {
     /// Where identifiers lead.
     pointers: Pointers,
     providers: Providers,
+    /// What came of the cookies that browsers bring.
+    renewals: Renewals,
     refreshes: Permits,
     /// Opt-outs that could not be written yet.
     unkept: Unkept,
@@ -347,6 +379,7 @@ impl Identities {
         let refreshes = Permits::with_gauge((settings.max_flights / 2).max(1), metrics.refresh_queue.clone());
         let glances = Flights::new(settings.max_flights);
         let claims = Flights::new(settings.max_flights);
+        let renewals = Renewals::new(&settings);
         let (pointers, unkept) = (Pointers::new(), Unkept::default());
         let fleet = store.max_stale().map(|max_stale| Arc::new(Fleet::new(max_stale)));
         let inner = Inner {
@@ -363,6 +396,7 @@ impl Identities {
             claims,
             pointers,
             providers,
+            renewals,
             refreshes,
             unkept,
             served: Served::default(),

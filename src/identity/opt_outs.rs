@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use super::Inner;
 use super::cache::{Entry, What};
 use super::resolver::random;
+use super::{Inner, LoginError};
 use crate::net::backoff::full_jitter;
 use crate::store::{RecordKey, Store, StoreError};
 use crate::time::UnixMillis;
@@ -38,6 +38,15 @@ impl Inner {
         if let Some(What::Token(token)) = held.map(|entry| &entry.what) {
             let late = Duration::from_millis(token.used_after(known));
             self.metrics.optout_last_use.observe(late.as_secs_f64());
+        }
+    }
+
+    /// What a caller is told of an opt-out: it is in force here and written until it is durable; but in a fleet the others may
+    /// not have heard of it.
+    pub(super) fn acknowledged(&self, kept: Result<(), StoreError>) -> Result<(), LoginError> {
+        match kept {
+            Err(fault) if self.fleet.is_some() => Err(fault.into()),
+            _ => Ok(()),
         }
     }
 

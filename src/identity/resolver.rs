@@ -272,7 +272,8 @@ impl Inner {
     pub(super) fn keep(&self, key: RecordKey, record: &Record, how: How) -> Resolution {
         let State::Active(identity) = &record.state else { return Resolution::Absent(Absence::Store) };
         let text = identity.advertising_token.clone();
-        let token = Token::new(text, identity.times, record.environment, record.dii).of_whom(&record.said);
+        let token = Token::new(text, identity.times, record.environment, record.dii);
+        let token = token.of_whom(&record.said).since(record.created);
         token.put_off(if is_spent(record) {
             UnixMillis(i64::MAX)
         } else {
@@ -346,7 +347,8 @@ impl Inner {
 fn token_of(token: &Token, how: How, now: UnixMillis) -> Resolution {
     token.used(now);
     let (text, said) = (Arc::clone(&token.text), token.said.clone());
-    Resolution::Token(Injectable { token: text, said, noticed: token.noticed, how })
+    let (noticed, login) = (token.noticed, token.login);
+    Resolution::Token(Injectable { token: text, said, noticed, login, renewed: None, how })
 }
 
 /// Logs what the store did not do for one record; when it does nothing for any, that is told once already.

@@ -267,11 +267,7 @@ impl Inner {
         if let Some(record) = self.put(key, Expect::Any, draft).await? {
             self.denied(key, &record, Denial::OptedOut);
         }
-        match kept {
-            // It is in force here and written until it is durable; but the others have not heard of it.
-            Err(fault) if self.fleet.is_some() => Err(fault.into()),
-            _ => Ok(()),
-        }
+        self.acknowledged(kept)
     }
 
     /// Leaves a tombstone, also where there is nothing or another tombstone: a login may be under way that began

@@ -16,6 +16,7 @@ const KIND_EMAIL: u8 = b'e';
 const KIND_PHONE: u8 = b'p';
 const KIND_SUBJECT: u8 = b's';
 const KIND_ID_TOKEN: u8 = b't';
+const KIND_COOKIE: u8 = b'c';
 
 /// The name of one record: 32 bytes that look random to anybody without the index key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,6 +100,11 @@ impl Keys {
     /// A key that stands for an ID token; nothing is kept under it.
     pub fn id_token(&self, tenant: &Tenant<'_>, token: &[u8]) -> RecordKey {
         self.derive(tenant, KIND_ID_TOKEN, token)
+    }
+
+    /// A key that stands for a token in a browser's cookie; nothing is kept under it but that its user opted out.
+    pub fn cookie(&self, tenant: &Tenant<'_>, token: &[u8]) -> RecordKey {
+        self.derive(tenant, KIND_COOKIE, token)
     }
 
     /// A key for work about the markers of another key.
@@ -186,6 +192,8 @@ mod tests {
         assert_ne!(keys.subject(&ACME, "https://a", "b1"), keys.subject(&ACME, "https://ab", "1"));
         assert_ne!(keys.subject(&ACME, "", "u1"), keys.user(&ACME, b"u1"));
         assert_ne!(keys.id_token(&ACME, b"u1"), keys.user(&ACME, b"u1"));
+        assert_ne!(keys.cookie(&ACME, b"u1"), keys.user(&ACME, b"u1"));
+        assert_ne!(keys.cookie(&ACME, b"u1"), keys.id_token(&ACME, b"u1"));
     }
 
     #[test]

@@ -38,6 +38,7 @@ mod redis;
 mod samples;
 mod seal;
 mod sealed;
+mod sealing;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -64,6 +65,7 @@ pub use optouts::By;
 pub use record::{Draft, Expect, Origin, Record, State, Written};
 pub use redis::{Holding, Lease, News, Settings as RedisSettings, UrlError};
 pub use seal::OpenError;
+pub use sealing::{Purpose, Sealed};
 #[cfg(test)]
 pub(crate) use tests::redis::Server as RedisServer;
 
@@ -83,7 +85,7 @@ use writer::Command;
 pub struct Settings {
     /// Where records are kept.
     pub kind: Kind,
-    /// The key everything at rest hangs on, 32 bytes. Not used by [`Kind::Memory`].
+    /// The key everything at rest hangs on, and what browsers and apps keep for us, 32 bytes.
     pub encryption_key: Secret<[u8; 32]>,
     /// Keys used before it; they still open what they sealed.
     pub previous_keys: Vec<Secret<[u8; 32]>>,
@@ -113,6 +115,8 @@ struct Inner {
     keys: Keys,
     /// What the keys are made with.
     index_key: Secret<[u8; 32]>,
+    /// Seals what others keep for us.
+    ring: KeyRing,
     clock: Clock,
     metrics: Metrics,
     optouts: Arc<OptOuts>,
@@ -164,6 +168,7 @@ impl Store {
     ) -> Result<Self, StoreError> {
         let Settings { kind, encryption_key, previous_keys, queue } = settings;
         let optouts = Arc::new(OptOuts::new());
+        let sealing = KeyRing::new(&encryption_key, &previous_keys);
         let (backend, index_key) = match kind {
             Kind::Memory => {
                 (Backend::Memory(Memory::default()), opening.index_key().map_or_else(index_key::random, Ok)?)
@@ -187,6 +192,7 @@ impl Store {
         Ok(Self(Arc::new(Inner {
             keys: Keys::new(&index_key),
             index_key,
+            ring: sealing,
             clock,
             metrics,
             optouts,

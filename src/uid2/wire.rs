@@ -160,7 +160,7 @@ pub(super) fn times(
 }
 
 /// It is sent back as a request body, so it must be one word of text.
-fn is_refresh_token(text: &str) -> bool {
+pub(super) fn is_refresh_token(text: &str) -> bool {
     (1..=MAX_REFRESH_TOKEN_CHARS).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
 }
 

@@ -161,7 +161,7 @@ impl Bench {
             identity_expires: now.plus(2 * HOUR),
             refresh_expires: now.plus(24 * HOUR),
         };
-        let identity = crate::uid2::Identity {
+        let identity = Identity {
             advertising_token: AdvertisingToken::parse("A4AAAAtokenX").unwrap(),
             refresh_token: Secret::new("R".repeat(388)),
             refresh_response_key: Secret::new(STANDARD.encode(RESPONSE_KEY)),

@@ -5,12 +5,12 @@ use crate::uid2::cookie::Claim;
 
 fn subject(bench: &Bench, value: &str) -> Subject {
     let header = format!("a=b; __uid_2={value}");
-    let browser = bench.identities.browser(&bench.publisher, [header.as_bytes()].into_iter());
-    Subject { browser, ..Subject::default() }
+    let (browser, cookie) = bench.identities.browser(&bench.publisher, [header.as_bytes()].into_iter());
+    Subject { browser, cookie, ..Subject::default() }
 }
 
 fn brought(bench: &Bench, subject: &Subject) -> String {
-    match bench.identities.brought(subject, consent()) {
+    match bench.identities.brought(&bench.publisher, subject, consent()) {
         Resolution::Token(token) => format!("{:?} {}", token.how, token.as_str()),
         Resolution::Absent(absence) => format!("{absence:?}"),
         Resolution::Denied(denial) => format!("{denial:?}"),

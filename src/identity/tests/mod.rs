@@ -12,9 +12,11 @@ mod fleet;
 mod leaving;
 mod phases;
 mod races;
+mod renewals;
+mod sessions;
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -67,6 +69,8 @@ struct Operator {
     gate: Semaphore,
     /// A second door, which only refreshes go through.
     refreshes: Semaphore,
+    /// Its tokens are as long as real ones.
+    long: AtomicBool,
 }
 
 impl Operator {
@@ -80,10 +84,11 @@ impl Operator {
 
     fn body(&self, number: usize, say: &Say) -> Option<Value> {
         let now = self.clock.now();
+        let padding = "-".repeat(if self.long.load(Ordering::Relaxed) { 200 } else { 0 });
         match say {
             Say::Success(refresh_from, identity, refresh) => Some(json!({"status": "success", "body": {
-                "advertising_token": format!("A4AAAAtoken{number}"),
-                "refresh_token": "R".repeat(388),
+                "advertising_token": format!("A4AAAAtoken{number}{padding}"),
+                "refresh_token": format!("{:R<388}", format!("R{number}x")),
                 "refresh_response_key": STANDARD.encode(RESPONSE_KEY),
                 "refresh_from": now.0 + refresh_from,
                 "identity_expires": now.0 + identity,
@@ -178,6 +183,7 @@ fn bench_on(
         knocks: AtomicUsize::new(0),
         gate: Semaphore::new(gate),
         refreshes: Semaphore::new(OPEN),
+        long: AtomicBool::new(false),
     });
     let store_settings =
         store::Settings { kind, encryption_key: Secret::new([1; 32]), previous_keys: Vec::new(), queue: 64 };

@@ -7,6 +7,7 @@ use hyper::body::Incoming;
 use serde::Deserialize;
 
 use super::caller::Caller;
+use super::handed::Wanted;
 use super::user_id::{UserId, Who};
 use super::{Answer, Fault, body, consent, said};
 use crate::identity::{self, Login, LoginAnswer, Origin};
@@ -32,6 +33,10 @@ pub(super) struct Body {
     privacy: Privacy,
     #[serde(default)]
     return_identity: bool,
+    #[serde(default)]
+    set_cookie: bool,
+    #[serde(default)]
+    session: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -81,6 +86,7 @@ pub(super) async fn with(room: &Room, caller: &Caller<'_>, body: Body) -> Result
         return Err(Fault::bad("privacy.gpp_sid", "must have at most 255 sections"));
     }
     let publisher = caller.publisher();
+    let wanted = Wanted { cookie: body.set_cookie, session: body.session }.checked(publisher)?;
     let settings = &publisher.settings;
     let tenant = &*caller.acting(settings.tenant(settings.scope_for(|| told.signals())));
     let identities = &room.gateway().shared().identities;
@@ -88,7 +94,7 @@ pub(super) async fn with(room: &Room, caller: &Caller<'_>, body: Body) -> Result
     let Proven { who, dii, origin, provider } = proven;
     let opted_out = |other| identities.has_opted_out(other, (who.key(identities, other), &dii));
     if settings.others(tenant.scope()).any(opted_out) {
-        return Ok(Answer::OptedOut);
+        return Ok(wanted.opted_out(room, tenant));
     }
     let granted = match consent(room, (publisher, tenant.scope()), &told, judge_login) {
         Ok(granted) => granted,
@@ -102,13 +108,16 @@ pub(super) async fn with(room: &Room, caller: &Caller<'_>, body: Body) -> Result
     match identities.login(tenant, login, granted).await? {
         LoginAnswer::Active(identity) => {
             said::beside(room, caller, (&who, &dii), (&told, tenant.scope(), left)).await?;
-            Ok(Answer::LoggedIn {
+            let session = wanted.session(room, (publisher, tenant), &who).await?;
+            let answer = Answer::LoggedIn {
                 scope: tenant.scope(),
-                identity: Box::new(identity),
+                identity: Box::new(identity.clone()),
                 return_identity: body.return_identity,
-            })
+                session,
+            };
+            Ok(wanted.kept(room, (publisher, tenant), (&who, &identity), answer))
         }
-        LoginAnswer::OptedOut => Ok(Answer::OptedOut),
+        LoginAnswer::OptedOut => Ok(wanted.opted_out(room, tenant)),
         LoginAnswer::OptedOutAtSite => Err(Fault::OptedOutAtSite),
         LoginAnswer::InsufficientConsent => {
             said::refused(room, caller, (&who, &dii), (&told, "tcf_purpose")).await

@@ -4,6 +4,7 @@ mod batch;
 mod body;
 mod caller;
 mod fault;
+mod handed;
 mod lines;
 mod login;
 mod said;
@@ -20,11 +21,13 @@ use super::reply::{self, Reply};
 use crate::gateway::{Peer, Publisher, denial_label, regime};
 use crate::identity::Status;
 use crate::privacy::{self, Consent, Regime, Rules, Said, Signals};
+use crate::secret::Secret;
 use crate::time::UnixMillis;
 use crate::uid2::{AdvertisingToken, Identity, Scope};
 
 use caller::Caller;
 pub(super) use fault::Fault;
+pub(super) use handed::Handed;
 use user_id::UserId;
 
 const BASE: &str = "/v1/identity";
@@ -40,7 +43,11 @@ pub(super) enum Answer {
         identity: Box<Identity>,
         /// The caller asked for the six-field body.
         return_identity: bool,
+        /// A session token, when it asked for one.
+        session: Option<Secret<String>>,
     },
+    /// Any other answer, and cookies with it.
+    Handed(Box<Handed>),
     /// The user opted out of UID2 or EUID.
     OptedOut,
     /// Privacy forbids it; the operator was not asked.
@@ -83,6 +90,16 @@ async fn attempt(room: &Room, request: Request<Incoming>, peer: Peer) -> Result<
     if !peer.is_private(room.settings().insecure_identity) {
         return Err(Fault::TlsRequired);
     }
+    let by_friend = room.gateway().shared().origins.trusts(request.headers());
+    let answer = routed(room, request).await?;
+    Ok(match answer {
+        // A page of somebody else's site keeps nothing of ours.
+        Answer::Handed(handed) if !by_friend => handed.answer,
+        answer => answer,
+    })
+}
+
+async fn routed(room: &Room, request: Request<Incoming>) -> Result<Answer, Fault> {
     let directory = &room.gateway().shared().directory;
     let is_login = request.uri().path() == BASE && request.method() == Method::POST;
     let caller = Caller::of(directory, (request.headers(), request.extensions().get()), is_login)?;

@@ -5,7 +5,7 @@ use hyper::body::Incoming;
 
 use super::caller::Caller;
 use super::user_id::UserId;
-use super::{Answer, Fault, body, consent, said, tenants};
+use super::{Answer, Fault, body, consent, handed, said, tenants};
 use crate::identity::{Imported, LoginAnswer, TokenAnswer, Unfit};
 use crate::privacy::{self, Said};
 use crate::server::live::Room;
@@ -25,7 +25,7 @@ pub(super) async fn logout(room: &Room, caller: &Caller<'_>, user: &UserId) -> R
     for tenant in caller.tenants() {
         identities.logout(&tenant, user.as_bytes()).await?;
     }
-    Ok(Answer::Done)
+    Ok(handed::without_cookies(caller.publisher(), Answer::Done))
 }
 
 pub(super) async fn opt_out(room: &Room, caller: &Caller<'_>, user: &UserId) -> Result<Answer, Fault> {
@@ -93,6 +93,7 @@ pub(super) async fn refresh(room: &Room, caller: &Caller<'_>, user: &UserId) -> 
             scope: tenant.scope(),
             identity: Box::new(identity),
             return_identity: false,
+            session: None,
         }),
         Some(LoginAnswer::Denied(denial)) => Ok(Answer::Denied(said::told(denial))),
         Some(_) => Ok(Answer::OptedOut),

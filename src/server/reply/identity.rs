@@ -6,13 +6,13 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::{
-    BEARER, NDJSON, NO_STORE, RETRY_SOON, Reply, json_reply, members, method_not_allowed, new, no_such_path,
-    problem,
+    BEARER, NDJSON, NO_STORE, RETRY_SOON, Reply, header, json_reply, members, method_not_allowed, new,
+    no_such_path, problem, set_cookie,
 };
 use crate::identity::{LoginError, Origin, Phase, Status};
 use crate::operator;
 use crate::server::growing::{Answer, Content, Growing};
-use crate::server::identity_api::{Answer as ApiAnswer, Fault};
+use crate::server::identity_api::{Answer as ApiAnswer, Fault, Handed};
 use crate::sso::Refusal;
 use crate::uid2::wire;
 
@@ -38,14 +38,35 @@ pub(in crate::server) fn lines(answers: Growing) -> Answer {
 fn identity_answer(answer: ApiAnswer) -> Reply {
     match answer {
         ApiAnswer::Done => new(StatusCode::NO_CONTENT, None, Bytes::new()),
+        ApiAnswer::Handed(handed) => handed_out(*handed),
         told => json_reply(&body(told)),
     }
+}
+
+/// An answer with its cookies: for a browser in the head, and for a server that relays one to its page in the body.
+fn handed_out(handed: Handed) -> Reply {
+    let cookies: Vec<_> = handed.cookies.iter().filter_map(|cookie| header(cookie.expose())).collect();
+    let mut reply = match handed.answer {
+        ApiAnswer::Done => identity_answer(ApiAnswer::Done),
+        _ => json_reply(&body(ApiAnswer::Handed(Box::new(handed)))),
+    };
+    for cookie in cookies {
+        set_cookie(&mut reply, cookie);
+    }
+    reply
 }
 
 /// The JSON of an answer that has some.
 fn body(answer: ApiAnswer) -> Value {
     match answer {
-        ApiAnswer::LoggedIn { scope, identity, return_identity } => {
+        ApiAnswer::Handed(handed) => {
+            let mut told = body(handed.answer);
+            if let (Some(members), Some(cookie)) = (told.as_object_mut(), handed.cookies.first()) {
+                members.insert("set_cookie".into(), cookie.expose().as_str().into());
+            }
+            told
+        }
+        ApiAnswer::LoggedIn { scope, identity, return_identity, session } => {
             let times = identity.times;
             let mut body = json!({
                 "status": "success",
@@ -56,6 +77,9 @@ fn body(answer: ApiAnswer) -> Value {
             });
             if return_identity {
                 body["identity"] = wire::identity_body(&identity);
+            }
+            if let Some(session) = session {
+                body["session"] = session.expose().as_str().into();
             }
             body
         }

@@ -4,7 +4,7 @@
 use ::http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL,
-    CONTENT_TYPE, RETRY_AFTER, TRAILER, VARY, WWW_AUTHENTICATE,
+    CONTENT_TYPE, RETRY_AFTER, SET_COOKIE, TRAILER, VARY, WWW_AUTHENTICATE,
 };
 use ::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use bytes::Bytes;
@@ -51,8 +51,11 @@ const PREFLIGHT_LIFE: HeaderValue = HeaderValue::from_static("7200");
 /// The answer to an ad request.
 pub(super) fn auction(result: Result<Outcome, Reject>) -> Reply {
     match result {
-        Ok(Outcome { answer, result, .. }) => {
+        Ok(Outcome { answer, result, cookie, .. }) => {
             let mut reply = auction_answer(answer);
+            if let Some(cookie) = cookie {
+                set_cookie(&mut reply, cookie);
+            }
             if let Some(result) = result {
                 reply.headers_mut().insert(X_UID2GW_RESULT, result);
             }
@@ -60,6 +63,21 @@ pub(super) fn auction(result: Result<Outcome, Reject>) -> Reply {
         }
         Err(reject) => rejected(&reject.kind),
     }
+}
+
+/// A header's value that is shown nowhere.
+fn header(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// The browser keeps this, and no cache does.
+fn set_cookie(reply: &mut Reply, cookie: HeaderValue) {
+    let headers = reply.headers_mut();
+    headers.append(SET_COOKIE, cookie);
+    headers.insert(CACHE_CONTROL, NO_STORE);
+    headers.insert(VARY, VARY_ORIGIN);
 }
 
 fn auction_answer(answer: OutcomeAnswer) -> Reply {
@@ -194,7 +212,9 @@ pub(super) fn preflight(origin: Option<HeaderValue>) -> Reply {
 /// A page of `origin` may read this answer; without an origin no other site's page may.
 pub(super) fn readable_by(reply: &mut Reply, origin: Option<HeaderValue>) {
     let headers = reply.headers_mut();
-    headers.append(VARY, VARY_ORIGIN);
+    if !headers.get_all(VARY).iter().any(|vary| *vary == VARY_ORIGIN) {
+        headers.append(VARY, VARY_ORIGIN);
+    }
     if let Some(origin) = origin {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, TRUE);

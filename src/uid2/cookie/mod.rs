@@ -5,7 +5,10 @@
 //!                                                       {"status":"optout", …}: the SDK's opt-out marker
 //! __uid2_advertising_token,    percent-encoded JSON     {"latestToken": the same body, or "optout", …}
 //! __euid_advertising_token
+//! any name                     the SDK's object sealed, where the gateway alone shall read it
 //! ```
+//!
+//! Of one cookie, the publisher's own, what renews it is read too, and what it takes to [write](self::write) it again.
 //!
 //! A token without its times (the SDK's legacy form of two members, Prebid's token by itself) is not used: nobody could
 //! say when it ends, and it would outlive an opt-out. Either may be the word `optout` instead.
@@ -14,6 +17,8 @@
 //! never an error. An opt-out is believed of either scope: it only tightens.
 
 mod percent;
+mod renewal;
+pub mod write;
 
 use std::collections::BTreeMap;
 
@@ -22,7 +27,10 @@ use serde_json::value::RawValue;
 use super::scope::Scope;
 use super::token::{AdvertisingToken, Times};
 use super::wire::times;
+use crate::secret::Secret;
 use crate::time::UnixMillis;
+
+pub use renewal::Renewal;
 
 /// Bytes of `Cookie` headers that are looked at, all together.
 pub const MAX_HEADER_BYTES: usize = 32_768;
@@ -52,27 +60,47 @@ pub struct Held {
     pub advertising_token: AdvertisingToken,
     /// When it must be refreshed, and when its parts die.
     pub times: Times,
+    /// What renews it; only of the publisher's own cookie, and only when all of it is there.
+    pub renewal: Option<Box<Renewal>>,
 }
 
+/// The cookie that a publisher keeps for its users, in the scope that is read.
+#[derive(Clone, Copy)]
+pub struct Own<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// What opens its value, where that is sealed.
+    pub open: Option<&'a Opens<'a>>,
+}
+
+/// Opens a sealed value; `None`: it is none of ours.
+pub type Opens<'a> = dyn Fn(&[u8]) -> Option<Secret<Vec<u8>>> + 'a;
+
 /// Reads the `Cookie` headers of one request. An opt-out, of either scope, beats everything; of what is held in this
-/// scope the SDK's cookie beats Prebid's, and of two with one name the first counts.
-pub fn read<'a>(headers: impl Iterator<Item = &'a [u8]>, scope: Scope, now: UnixMillis) -> Option<Claim> {
+/// scope the publisher's own cookie beats the SDK's and that Prebid's, and of two with one name the first counts.
+pub fn read<'a>(
+    headers: impl Iterator<Item = &'a [u8]>,
+    (scope, own): (Scope, Option<Own<'_>>),
+    now: UnixMillis,
+) -> Option<Claim> {
     let mut left = MAX_HEADER_BYTES;
-    let (mut sdk, mut prebid) = (None, None);
+    let mut held = [None, None, None];
     for header in headers {
         let header = whole_cookies(header, left);
         left -= header.len();
-        for (kind, value) in header.split(|byte| *byte == b';').filter_map(named) {
-            match (kind.form, kind.claim(value, now)) {
-                (_, Some(Claim::OptedOut)) => return Some(Claim::OptedOut),
-                (_, Some(Claim::Held(_))) if kind.scope != scope => {}
-                (Form::Sdk, Some(claim)) => sdk = sdk.or(Some(claim)),
-                (Form::Prebid, Some(claim)) => prebid = prebid.or(Some(claim)),
-                (_, None) => {}
+        for (kind, value) in header.split(|byte| *byte == b';').filter_map(|pair| named(pair, (scope, own))) {
+            match kind.claim(value, now) {
+                Some(Claim::OptedOut) => return Some(Claim::OptedOut),
+                Some(claim) if kind.scope == scope => {
+                    if let Some(first @ None) = held.get_mut(kind.form.rank()) {
+                        *first = Some(claim);
+                    }
+                }
+                _ => {}
             }
         }
     }
-    sdk.or(prebid)
+    held.into_iter().flatten().next()
 }
 
 /// The cookies of a header that lie within so many bytes: half a token is none.
@@ -88,22 +116,38 @@ fn whole_cookies(header: &[u8], bytes: usize) -> &[u8] {
 
 /// Who wrote a cookie.
 #[derive(Clone, Copy)]
-enum Form {
+enum Form<'a> {
+    Own(Own<'a>),
     Sdk,
     Prebid,
 }
 
+impl Form<'_> {
+    /// The least counts first.
+    const fn rank(self) -> usize {
+        match self {
+            Self::Own(_) => 0,
+            Self::Sdk => 1,
+            Self::Prebid => 2,
+        }
+    }
+}
+
 /// What the name of a cookie tells.
 #[derive(Clone, Copy)]
-struct Kind {
-    form: Form,
+struct Kind<'a> {
+    form: Form<'a>,
     scope: Scope,
 }
 
 /// What the name of one of our cookies tells, and its value.
-fn named(pair: &[u8]) -> Option<(Kind, &[u8])> {
+fn named<'a, 'o>(pair: &'a [u8], (scope, own): (Scope, Option<Own<'o>>)) -> Option<(Kind<'o>, &'a [u8])> {
     let (name, value) =
         pair.trim_ascii().split_at_checked(pair.trim_ascii().iter().position(|b| *b == b'=')?)?;
+    let value = value.get(1..)?;
+    if let Some(own) = own.filter(|own| own.name.as_bytes() == name) {
+        return Some((Kind { form: Form::Own(own), scope }, value));
+    }
     let (form, scope) = match name {
         b"__uid_2" => (Form::Sdk, Scope::Uid2),
         b"__euid" => (Form::Sdk, Scope::Euid),
@@ -111,13 +155,17 @@ fn named(pair: &[u8]) -> Option<(Kind, &[u8])> {
         b"__euid_advertising_token" => (Form::Prebid, Scope::Euid),
         _ => return None,
     };
-    Some((Kind { form, scope }, value.get(1..)?))
+    Some((Kind { form, scope }, value))
 }
 
-impl Kind {
+impl Kind<'_> {
     fn claim(self, value: &[u8], now: UnixMillis) -> Option<Claim> {
         if value.len() > MAX_VALUE_BYTES {
             return None;
+        }
+        if let Form::Own(Own { open: Some(open), .. }) = self.form {
+            let opened = open(value)?;
+            return identity(std::str::from_utf8(opened.expose()).ok()?, self, now);
         }
         let text = percent::decode(value)?;
         let bare = text.trim();
@@ -125,8 +173,8 @@ impl Kind {
             return Some(Claim::OptedOut);
         }
         match self.form {
-            Form::Sdk => identity(&text, self.scope, now),
-            Form::Prebid => latest(&text, self.scope, now),
+            Form::Own(_) | Form::Sdk => identity(&text, self, now),
+            Form::Prebid => latest(&text, self, now),
         }
     }
 }
@@ -134,17 +182,17 @@ impl Kind {
 type Members = BTreeMap<String, Box<RawValue>>;
 
 /// Prebid's chain of tokens: only the latest counts.
-fn latest(text: &str, scope: Scope, now: UnixMillis) -> Option<Claim> {
+fn latest(text: &str, kind: Kind<'_>, now: UnixMillis) -> Option<Claim> {
     let members: Members = serde_json::from_str(text).ok()?;
     let latest = members.get("latestToken")?;
     match serde_json::from_str::<String>(latest.get()) {
         Ok(word) => (word == OPT_OUT).then_some(Claim::OptedOut),
-        Err(_) => identity(latest.get(), scope, now),
+        Err(_) => identity(latest.get(), kind, now),
     }
 }
 
 /// The SDK's object.
-fn identity(text: &str, scope: Scope, now: UnixMillis) -> Option<Claim> {
+fn identity(text: &str, kind: Kind<'_>, now: UnixMillis) -> Option<Claim> {
     let members: Members = serde_json::from_str(text).ok()?;
     if text_of(&members, "status").is_some_and(|status| status == OPT_OUT) {
         return Some(Claim::OptedOut);
@@ -152,8 +200,15 @@ fn identity(text: &str, scope: Scope, now: UnixMillis) -> Option<Claim> {
     let token = AdvertisingToken::parse(&text_of(&members, "advertising_token")?).ok()?;
     let time = |name| serde_json::from_str(members.get(name)?.get()).ok();
     let times = times(time("refresh_from")?, time("identity_expires")?, time("refresh_expires")?).ok()?;
-    let believed = token.looks_made_for(scope) && times.identity_expires.since(now) <= MAX_LIFE_MS;
-    believed.then_some(Claim::Held(Held { advertising_token: token, times }))
+    let believed = token.looks_made_for(kind.scope) && times.identity_expires.since(now) <= MAX_LIFE_MS;
+    if !believed {
+        return None;
+    }
+    let renewal = match kind.form {
+        Form::Own(_) => Renewal::of(&members).map(Box::new),
+        Form::Sdk | Form::Prebid => None,
+    };
+    Some(Claim::Held(Held { advertising_token: token, times, renewal }))
 }
 
 fn text_of(members: &Members, name: &str) -> Option<String> {

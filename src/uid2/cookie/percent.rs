@@ -1,4 +1,19 @@
-//! The inverse of `encodeURIComponent`, as which the browser SDK and Prebid write a cookie's value.
+//! `encodeURIComponent` and its inverse: so the browser SDK and Prebid write and read a cookie's value.
+
+/// Percent-encodes a text as `encodeURIComponent` does (ECMA-262 §19.2.6.4).
+pub(super) fn encode(text: &str) -> String {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    let digit = |value: u8| char::from(HEX.get(usize::from(value)).copied().unwrap_or_default());
+    let mut out = String::with_capacity(text.len() + text.len() / 4);
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.extend(['%', digit(byte >> 4), digit(byte & 15)]);
+        }
+    }
+    out
+}
 
 /// Undoes percent-encoding; `None` where an escape is not complete or the bytes are no UTF-8.
 pub(super) fn decode(value: &[u8]) -> Option<String> {
@@ -35,6 +50,7 @@ mod tests {
             (b"-_.!~*'()", "-_.!~*'()"),
         ] {
             assert_eq!(decode(encoded).as_deref(), Some(text));
+            assert_eq!(encode(text).as_bytes(), encoded);
         }
     }
 

@@ -9,7 +9,7 @@ const DAY_MS: i64 = 24 * HOUR_MS;
 const TOKEN: &str = "A4AAAABlICEiIyQlJicoKSoreoP5B3ANjhwAktwXfXw93eeM08N10ir73n5KlSf26ABuUtGTAxG1qLn3QpcB0V_TcekDTpTaT2b5R83fylJP-tZ8YdjTDXOaCyzj-zln6dO4BP_ZV7wGj_yCD-NjwUz4ohrfdajuf4155_9q8n2fQqePcgWDhu2X7BP1J08Jp1OaORD75XUsZ73mMAFht8TUSw";
 
 fn of(header: &str) -> Option<Claim> {
-    read([header.as_bytes()].into_iter(), Scope::Uid2, NOW)
+    read([header.as_bytes()].into_iter(), (Scope::Uid2, None), NOW)
 }
 
 fn held(header: &str) -> Option<Held> {
@@ -82,7 +82,7 @@ fn what_is_no_token_of_this_scope_is_not_used() {
         assert_eq!(of(&format!("__uid2_advertising_token={}", encoded(text))), None, "{text}");
     }
     assert!(held(&sdk(&body(cut(150), 1))).is_some());
-    let of_euid = |cookie: &str| read([cookie.as_bytes()].into_iter(), Scope::Euid, NOW);
+    let of_euid = |cookie: &str| read([cookie.as_bytes()].into_iter(), (Scope::Euid, None), NOW);
     assert!(of_euid(&format!("__euid={}", encoded(&body(&euid, 1)))).is_some());
     assert_eq!(of_euid(&format!("__euid={}", encoded(&body(TOKEN, 1)))), None);
 }
@@ -119,9 +119,9 @@ fn an_opt_out_beats_every_token_wherever_it_stands() {
         assert_eq!(of(&header), Some(Claim::OptedOut));
     }
     let two = [token.as_bytes(), optout.as_bytes()];
-    assert_eq!(read(two.into_iter(), Scope::Uid2, NOW), Some(Claim::OptedOut));
-    assert_eq!(read(two.into_iter(), Scope::Euid, NOW), Some(Claim::OptedOut), "of either scope");
-    assert_eq!(read([token.as_bytes()].into_iter(), Scope::Euid, NOW), None, "another scope's token");
+    assert_eq!(read(two.into_iter(), (Scope::Uid2, None), NOW), Some(Claim::OptedOut));
+    assert_eq!(read(two.into_iter(), (Scope::Euid, None), NOW), Some(Claim::OptedOut), "of either scope");
+    assert_eq!(read([token.as_bytes()].into_iter(), (Scope::Euid, None), NOW), None, "another scope's token");
     assert!(of(&sdk(&body(TOKEN, 1).replace("1.50}", r#"1.50},"status":"x""#))).is_some(), "another status");
 }
 
@@ -168,7 +168,8 @@ fn values_and_headers_are_read_up_to_their_caps() {
     let cut = format!("{}{word}ed; c=d", "x".repeat(MAX_HEADER_BYTES - word.len()));
     assert_eq!(of(&cut), None, "half a cookie is none");
     let filler = "x".repeat(MAX_HEADER_BYTES - cookie.len());
-    let two = |filler: &str| read([filler.as_bytes(), cookie.as_bytes()].into_iter(), Scope::Uid2, NOW);
+    let two =
+        |filler: &str| read([filler.as_bytes(), cookie.as_bytes()].into_iter(), (Scope::Uid2, None), NOW);
     assert!(two(&filler).is_some() && two(&format!("{filler}x")).is_none(), "all headers together");
 }
 
@@ -190,4 +191,102 @@ fn anything_else_counts_as_not_sent() {
     ] {
         assert_eq!(of(header), None, "{header}");
     }
+}
+
+const KEY: &str = "CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk=";
+
+fn own(header: &str, own: Own<'_>) -> Option<Held> {
+    match read([header.as_bytes()].into_iter(), (Scope::Uid2, Some(own)), NOW)? {
+        Claim::Held(held) => Some(held),
+        Claim::OptedOut => panic!("opted out: {header}"),
+    }
+}
+
+/// The SDK's object with a key that is one.
+fn renewable() -> String {
+    body(TOKEN, HOUR_MS).replace(r#":"k""#, &format!(r#":"{KEY}""#))
+}
+
+#[test]
+fn of_the_own_cookie_alone_all_is_read_and_written_again() {
+    let plain = Own { name: "__uid_2", open: None };
+    let held = own(&sdk(&renewable()), plain).unwrap();
+    let renewal = held.renewal.as_deref().unwrap();
+    assert_eq!(
+        (renewal.refresh_token.expose().as_str(), renewal.others.expose().as_str()),
+        ("R==", r#""private":{"x":1.50}"#)
+    );
+    assert_eq!(own(&sdk(&renewable()), Own { name: "other", ..plain }).unwrap().renewal, None);
+
+    let identity = held.identity().unwrap();
+    let text = write::text(&identity, Some("ticket"), renewal.others.expose());
+    let again = own(&format!("__uid_2={}", write::readable(text.expose())), plain).unwrap();
+    assert_eq!(again.identity().as_ref(), Some(&identity));
+    let kept = again.renewal.unwrap();
+    assert_eq!((kept.ticket.unwrap().expose().as_str(), &kept.others), ("ticket", &renewal.others));
+    let shown = format!("{held:?}");
+    assert!(!shown.contains("R==") && !shown.contains(KEY) && !shown.contains("private"), "{shown}");
+}
+
+/// As the browser SDK reads `document.cookie` (uid2-protocol §6.2): it cuts at `; ` and takes what is between the first
+/// and the second `=`.
+#[test]
+fn what_is_written_reads_as_the_sdk_reads_it() {
+    let held = own(&sdk(&renewable()), Own { name: "__uid_2", open: None }).unwrap();
+    let text = write::text(&held.identity().unwrap(), Some("ti-ck_et"), r#""private":{"a":"=; é"}"#);
+    let document = format!("a=b; __uid_2={}; c=d", write::readable(text.expose()));
+    let row = document.split("; ").find(|row| row.starts_with("__uid_2=")).unwrap();
+    let value = row.split('=').nth(1).unwrap();
+    assert!(value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.!~*'()%".contains(&b)), "{value}");
+    let json: serde_json::Value = serde_json::from_str(&percent::decode(value.as_bytes()).unwrap()).unwrap();
+    for member in
+        ["advertising_token", "identity_expires", "refresh_from", "refresh_token", "refresh_expires"]
+    {
+        assert!(json.get(member).is_some(), "{member}: the SDK needs it");
+    }
+    assert_eq!(json["private"]["a"], "=; é");
+    let (marker, until) = write::opt_out(NOW);
+    assert_eq!(until, NOW.plus(72 * HOUR_MS));
+    assert_eq!(of(&format!("__uid_2={}", write::readable(&marker))), Some(Claim::OptedOut));
+}
+
+#[test]
+fn what_cannot_be_renewed_is_used_all_the_same() {
+    let plain = Own { name: "__uid_2", open: None };
+    let long = "x".repeat(crate::uid2::wire::MAX_REFRESH_TOKEN_CHARS + 1);
+    for (from, to) in [
+        (r#""R==""#, r#""""#),
+        (r#""R==""#, r#""a b""#),
+        (r#""R==""#, "5"),
+        (r#""refresh_token""#, r#""other""#),
+        (r#""refresh_response_key""#, r#""other""#),
+        (KEY, "AAAA"),
+    ] {
+        let held = own(&sdk(&renewable().replace(from, to)), plain).unwrap();
+        assert_eq!((held.advertising_token.as_str(), held.renewal), (TOKEN, None), "{from} {to}");
+    }
+    assert!(
+        own(&format!("__uid_2={}", renewable().replace("R==", &long)), plain).is_none(),
+        "longer than a cookie"
+    );
+}
+
+#[test]
+fn a_sealed_cookie_is_read_by_whoever_can_open_it() {
+    let open = |value: &[u8]| value.strip_prefix(b"sealed.").map(|text| Secret::new(text.to_vec()));
+    let sealed = Own { name: "own", open: Some(&open) };
+    let held = own(&format!("own=sealed.{}", renewable()), sealed).unwrap();
+    assert!(held.renewal.is_some());
+    for other in [format!("own={}", renewable()), "own=sealed.{}".into(), "own=optout".into()] {
+        assert_eq!(own(&other, sealed), None, "{other}");
+    }
+    let header = format!("own=sealed.{}", write::opt_out(NOW).0);
+    let claim = read([header.as_bytes()].into_iter(), (Scope::Uid2, Some(sealed)), NOW);
+    assert_eq!(claim, Some(Claim::OptedOut));
+    // Ours counts before the SDK's, and that before Prebid's.
+    let other = body(&token("s"), HOUR_MS);
+    let held = own(&format!("{}; own=sealed.{}", sdk(&other), renewable()), sealed).unwrap();
+    assert_eq!(held.advertising_token.as_str(), TOKEN);
+    let held = own(&format!("{}; own=lost", sdk(&other)), sealed).unwrap();
+    assert_eq!(held.advertising_token.as_str(), token("s"));
 }
