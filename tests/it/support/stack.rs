@@ -35,7 +35,7 @@ pub(crate) struct Plan {
     pub(crate) extra: String,
     /// `[admin]` lines; a free port of loopback when empty.
     pub(crate) admin: String,
-    /// `[store]` lines; memory when empty.
+    /// `[store]` lines; memory when empty. A key given here replaces the default line.
     pub(crate) store: String,
     /// `[identity]` lines.
     pub(crate) identity: String,
@@ -52,6 +52,8 @@ impl Plan {
     pub(crate) fn toml(&self, operator: &str) -> String {
         let ids: Vec<String> = self.ssps.iter().map(|(id, ..)| format!("{id:?}")).collect();
         let store = if self.store.is_empty() { "kind = \"memory\"" } else { &self.store };
+        let own_key = store.contains("encryption_key = ");
+        let store_key = if own_key { String::new() } else { format!("encryption_key = {STORE_KEY:?}") };
         let mut publisher: Vec<String> = self.publisher.lines().map(str::to_owned).collect();
         let key_digest = digest(KEY);
         for (key, line) in [
@@ -71,7 +73,7 @@ impl Plan {
             if self.is_euid() { format!("euid = {{ urls = [\"{operator}\"] }}") } else { String::new() };
         let mut text = format!(
             "[server]\nlisten = \"127.0.0.1:0\"\nworkers = 1\ndrain_seconds = 0\n{}\n[admin]\n{admin}\n\
-             [operator]\nurls = [\"{operator}\"]\n{euid}\n{}\n[identity]\n{}\n[store]\n{store}\nencryption_key = {STORE_KEY:?}\n{}\n\
+             [operator]\nurls = [\"{operator}\"]\n{euid}\n{}\n[identity]\n{}\n[store]\n{store}\n{store_key}\n{}\n\
              [[publisher]]\nid = \"acme\"\n{}\n",
             self.server,
             self.operator_lines,
