@@ -45,7 +45,9 @@ async fn what_was_taken_back_in_vain_undoes_nothing_that_was_said_later() {
     there.site_opt_out(key(1), common.now()).await.unwrap();
     let said = async || -> u64 { bench.server().cli(&["XLEN", "uid2gw:changes"]).parse().unwrap() };
     let before = said().await;
-    ahead.opt_out(vec![key(2)], START, KEEP_UNTIL).await.unwrap();
+    // Its patience is short, and the machine may be busy.
+    until("an opt-out to be taken", async || ahead.opt_out(vec![key(2)], START, KEEP_UNTIL).await.is_ok())
+        .await;
     until("what was learned to be said again", async || said().await > before + 1).await;
     assert!(bench.another().unwrap().opted_out_at_site(&key(1), START));
 }
@@ -146,16 +148,18 @@ async fn what_does_not_reach_the_replicas_that_are_demanded_is_not_acknowledged_
     if bench.another().is_none() {
         return;
     }
-    let demanding = RedisSettings { wait_replicas: Some(1), ..bench.server().brief() };
+    let timeout = std::time::Duration::from_millis(500);
+    let demanding = RedisSettings { wait_replicas: Some(1), timeout, ..bench.server().settings() };
     let store = bench.open_as(Kind::Redis(demanding)).unwrap();
     put(&store, 1).await;
+    let told = store.opt_out(vec![key(1)], START, KEEP_UNTIL).await.unwrap_err().to_string();
+    assert!(told.contains("did not reach a replica in time"), "{told}");
+    // These may also have waited too long for their turn: what was refused is said again meanwhile, on the same connection.
     for refused in [
-        store.opt_out(vec![key(1)], START, KEEP_UNTIL).await.map(drop),
         store.site_opt_out(key(2), START).await,
         store.write(key(1), Expect::Any, logged_out()).await.map(drop),
     ] {
-        let told = refused.unwrap_err().to_string();
-        assert!(told.contains("did not reach a replica in time"), "{told}");
+        assert!(refused.clone().is_err_and(|fault| fault.is_outage()), "{refused:?}");
     }
     assert!(store.opted_out(&key(1), START) && store.opted_out_at_site(&key(2), START));
 }

@@ -145,7 +145,7 @@ async fn a_store_like_another_has_its_record_keys_or_is_refused() {
     };
     let like = |bench: &Bench| {
         let metrics = Metrics::register(&Registry::new()).unwrap();
-        Store::open_like(&source, settings(bench), bench.clock.clone(), metrics)
+        when_free(|| Store::open_like(&source, settings(bench), bench.clock.clone(), metrics.clone()))
     };
     for again in [false, true] {
         assert_eq!(like(&target).unwrap().keys().user(&ACME, b"u1"), user, "again: {again}");

@@ -102,7 +102,7 @@ impl Server {
 
     /// The stream is there again, as it was.
     pub(crate) fn unsilence(&self) {
-        self.cli(&["DEL", "uid2gw:changes"]);
+        // In one step: between two, something could be told in the place of the one that comes back.
         self.cli(&["RENAME", "aside", "uid2gw:changes"]);
     }
 
