@@ -370,15 +370,6 @@ impl Publisher {
             |wait: Duration| RejectKind::RateLimited { retry_after_s: wait.as_secs().saturating_add(1) };
         rate.try_take(now).map_err(|wait| Reject { publisher: Some(self.index), kind: limited(wait) })
     }
-
-    /// The request stands on a property where no identity may be added.
-    pub fn denies(&self, request: &BidRequest) -> bool {
-        let denied = &self.settings.matches.deny_domains;
-        !denied.is_empty()
-            && request
-                .site_domain()
-                .is_some_and(|domain| denied.iter().any(|d| d.eq_ignore_ascii_case(&domain)))
-    }
 }
 
 fn without_port(host: &str) -> &str {

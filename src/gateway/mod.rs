@@ -12,6 +12,7 @@ mod coding;
 mod cookie;
 mod debug;
 mod decision;
+mod denied;
 mod dii;
 mod directory;
 mod explain;
