@@ -1,6 +1,7 @@
 //! Planted canaries: a real process with `log.level = "trace"` is led through logins, ad requests, and every kind of trouble; then
 //! every log line, metric, error body, debug answer and captured request is searched for what it was given, in every form.
 
+mod callers;
 mod search;
 
 use std::fmt::Write as _;
@@ -19,6 +20,7 @@ use crate::support::poll;
 use crate::support::process::Process;
 use crate::support::scripted_ssp::{Script, ScriptedSsp};
 use crate::support::stack::{AUTH, KEY, OPERATOR_KEY, OPERATOR_SECRET, Plan, STORE_KEY, operator};
+use callers::SignIn;
 use search::{Canaries, hex};
 
 const EMAIL: &str = "canary.of.acme@example.com";
@@ -189,11 +191,14 @@ impl Story {
     }
 
     /// Everything that a process meets in its life.
-    async fn live(&mut self, operator: SocketAddr) {
+    async fn live(&mut self, operator: SocketAddr, sign_in: &SignIn) {
         self.log_in().await;
         self.log_in_as(&json!({"user_id": BY_PHONE, "phone": PHONE, "return_identity": true})).await;
         self.refusals().await;
         self.auctions().await;
+        self.id_tokens(sign_in).await;
+        self.batches().await;
+        self.imports().await;
         // Due at once, so that each fault is met by refreshes, too.
         let lifetimes =
             json!({"refresh_from_seconds": 0, "identity_seconds": 600, "refresh_seconds": 1200}).to_string();
@@ -246,6 +251,8 @@ fn canaries() -> Canaries {
     canaries.plant_base64("store key", STORE_KEY);
     canaries.plant_base64("other store key", OTHER_KEY);
     canaries.plant("admin token", ADMIN_TOKEN);
+    canaries.plant("provider key", callers::PROVIDER_KEY);
+    canaries.plant("subject", callers::SUBJECT);
     canaries
 }
 
@@ -255,13 +262,14 @@ async fn no_canary_is_seen_anywhere_at_trace_level() {
     let (_, operator_address) = operator(OperatorSettings::default()).await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("identities");
+    let sign_in = SignIn::start().await;
     let config = folder.path().join("gateway.toml");
     let write = |store_keys: &str| {
         let plan = Plan {
             store: format!("kind = \"disk\"\npath = \"{}\"", path.display()),
             ssps: vec![("alpha".into(), ssp.address, String::new())],
             admin: format!("listen = \"127.0.0.1:0\"\ntoken = {ADMIN_TOKEN:?}"),
-            extra: "[log]\nlevel = \"trace\"\n[debug]\nallow = true".into(),
+            extra: format!("[log]\nlevel = \"trace\"\n[debug]\nallow = true\n{}", sign_in.issuer.toml()),
             identity: "refresh_jitter_s = 0".into(),
             operator_lines: "timeout_ms = 400".into(),
             ..Plan::default()
@@ -278,8 +286,9 @@ async fn no_canary_is_seen_anywhere_at_trace_level() {
 
     write(&format!("encryption_key = {STORE_KEY:?}"));
     let (mut story, log) = start("first.log");
-    story.live(operator_address).await;
+    story.live(operator_address, &sign_in).await;
     story.judge(&log, "refresh failed");
+    callers::commands(folder.path(), &config);
 
     // The store key is rotated; a process that lacks the old one cannot read its records.
     write(&format!("encryption_key = {OTHER_KEY:?}\nprevious_keys = [{STORE_KEY:?}]"));
@@ -301,4 +310,7 @@ async fn no_canary_is_seen_anywhere_at_trace_level() {
         )
         .await;
     story.judge(&log, "an identity record could not be read");
+
+    write(&format!("encryption_key = {OTHER_KEY:?}\nprevious_keys = [{STORE_KEY:?}]"));
+    callers::run(&config, &["store", "purge", "--publisher", "acme"]);
 }
