@@ -133,6 +133,7 @@ async fn a_caller_who_does_not_read_holds_nothing_for_long() {
     let body = line.repeat(40_000);
     let mut batch = Batch::begin(&stack, &format!("content-length: {}", body.len())).await;
     batch.0.get_mut().write_all(body.as_bytes()).await.unwrap();
+    assert_eq!(batch.status().await, json!(400), "and after this one nothing is read");
     poll::until("the connection to be given up", async || {
         (stack.metric("uid2gw_connections").await < 1.0).then_some(())
     })
