@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::reader::Section;
+use super::resolved::Value;
 use super::sections::millis;
 use crate::net::breaker::BreakerSettings;
 use crate::ssp::BreakerRule;
@@ -10,6 +11,9 @@ use crate::ssp::BreakerRule;
 /// `timeout_ms` is the SSP's.
 pub(super) fn rule(ssp: &Section<'_>, timeout_ms: u64) -> Option<BreakerRule> {
     let switch = ssp.raw("breaker").and_then(|value| value.get_ref().as_bool());
+    if let Some(switch) = switch {
+        ssp.note("breaker", Value::Flag(switch));
+    }
     if switch == Some(false) {
         return None;
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::reader::{Placed, Section};
+use super::resolved::Value;
 use super::sections::{millis, pem};
 use crate::secret::Secret;
 use crate::store::{self, RedisSettings};
@@ -70,5 +71,11 @@ fn urls<'a>(section: &Section<'a>) -> Vec<Placed<'a, Secret<String>>> {
         Some(text) if is_open(text) => Some((Secret::new(text.to_owned()), section.at(value))),
         _ => section.secret_value("urls", value),
     };
-    section.elements("urls").iter().filter_map(read).collect()
+    let urls: Vec<_> = section.elements("urls").iter().filter_map(read).collect();
+    let noted = |(url, _): &Placed<'_, Secret<String>>| match url.expose() {
+        text if is_open(text) => Value::Text(text.clone()),
+        secret => Value::secret(secret),
+    };
+    section.note_list("urls", urls.iter().map(noted).collect());
+    urls
 }

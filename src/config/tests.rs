@@ -166,6 +166,24 @@ fn the_example_of_an_identity_provider_shows_the_defaults() {
     assert_eq!(format!("{:?}", with(&lines)), format!("{:?}", with(&plain)));
 }
 
+/// URLs of the store count at a reload, and show only where nothing in them is secret.
+#[test]
+fn the_urls_of_a_store_are_resolved_and_their_passwords_hidden() {
+    let path = folder("fixtures/config/valid/redis.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let with = |urls: &str| {
+        let lines = text.lines().map(|line| if line.starts_with("urls = [\"redis") { urls } else { line });
+        let text = lines.collect::<Vec<_>>().join("\n");
+        from_str(&text, &path, &environment()).unwrap_or_else(|faults| panic!("{faults}")).0.resolved
+    };
+    let open = with("urls = [\"redis://10.0.0.1:6379\"]");
+    assert_eq!(open.to_json()["store"]["urls"][0], "redis://10.0.0.1:6379");
+    let closed = with("urls = [\"redis://:hunter2@10.0.0.1:6379\"]");
+    assert!(!closed.to_json().to_string().contains("hunter2"), "{}", closed.to_json());
+    assert_eq!(open.changed_to(&closed), ["store.urls"]);
+    assert_eq!(Resolved::needing_restart(&open.changed_to(&closed)), ["store.urls"]);
+}
+
 fn is_key(text: &str) -> bool {
     text.split_once(" = ").is_some_and(|(key, _)| key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
 }
