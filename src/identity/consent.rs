@@ -5,8 +5,9 @@
 
 use std::sync::Arc;
 
+use super::logout::nobody;
 use super::refresher::DAY_MS;
-use super::session::{Stands, nobody};
+use super::session::Stands;
 use super::{Denial, Identities, Inner, LoginError, Notice, Publisher, Resolution};
 use crate::privacy::{Consent, Regime, Rules, Said, judge_login, judge_stored};
 use crate::store::{Draft, Record, RecordKey, State};

@@ -23,6 +23,7 @@ mod current;
 mod filter;
 mod flight;
 mod import;
+mod logout;
 mod marked;
 mod metrics;
 mod news;
