@@ -65,6 +65,7 @@ impl App {
 
     /// The same for a configuration that can be read again.
     pub fn build_from(mut config: Config, source: Option<Source>) -> anyhow::Result<Self> {
+        let stamps = reload::stamps(std::mem::take(&mut config.files));
         let control = Builder::new_multi_thread()
             .worker_threads(CONTROL_THREADS)
             .thread_name("control")
@@ -101,11 +102,7 @@ impl App {
             ssp_metrics: ssp::Metrics::register(&registry)?,
             workers: config.server.workers,
         };
-        let start = reload::Start {
-            source,
-            resolved: config.resolved.clone(),
-            files: std::mem::take(&mut config.files),
-        };
+        let start = reload::Start { source, resolved: config.resolved.clone(), stamps };
         let (admin_token, capture) = (config.admin.token.take(), config.capture);
         let live = Live::new(lasting.generation(config, None)?);
         let reloader = Reloader::new(lasting, live.clone(), reload::Metrics::register(&registry)?, start);

@@ -1,10 +1,11 @@
 //! Reload: the files are read again, and what they say is taken over whole or not at all. Caches, the store, connections to
 //! unchanged SSPs and all counters stay.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use prometheus::{IntGauge, IntGaugeVec};
@@ -23,35 +24,52 @@ pub struct Reloader {
     lasting: Lasting,
     live: Live,
     metrics: Metrics,
-    /// Held through a reload: one at a time.
+    began: Stamps,
+    /// Held through a reload: one at a time. Files are read under it, so nobody else waits for it.
+    turn: Mutex<()>,
     kept: Mutex<Kept>,
 }
 
 struct Kept {
     resolved: Resolved,
-    files: Vec<PathBuf>,
+    files: BTreeSet<PathBuf>,
 }
+
+/// Files by how they were when they were looked at; `None`: not there.
+pub(super) type Stamps = BTreeMap<PathBuf, Option<Stamp>>;
 
 impl Reloader {
     pub(super) fn new(lasting: Lasting, live: Live, metrics: Metrics, start: Start) -> Self {
         metrics.tell(&start.resolved, None);
-        let kept = Mutex::new(Kept { resolved: start.resolved, files: start.files });
-        Self { source: start.source, lasting, live, metrics, kept }
+        let files = start.stamps.keys().cloned().collect();
+        let (began, kept) = (start.stamps, Mutex::new(Kept { resolved: start.resolved, files }));
+        Self { source: start.source, lasting, live, metrics, began, turn: Mutex::default(), kept }
     }
 
     /// Looks at the files every `pause`, and reloads once a change of them has come to rest.
     pub(super) async fn watch(self: Arc<Self>, pause: Duration) {
-        let mut loaded = self.stamps();
+        // As they were when the process began: a change while it started is one, too.
+        let mut loaded = self.began.clone();
         let mut seen = loaded.clone();
         loop {
             tokio::time::sleep(pause).await;
-            let now = self.stamps();
+            let now = self.look().await;
             if now != loaded && now == seen {
-                loaded.clone_from(&now);
                 Arc::clone(&self).reload_now().await;
+                // Files that are new in the list as they are now, the others as they were before they were read.
+                loaded = self.look().await;
+                loaded.extend(now);
+                seen.clone_from(&loaded);
+                continue;
             }
             seen = now;
         }
+    }
+
+    /// Files may hang: not on a thread that refreshes and logins run on.
+    async fn look(self: &Arc<Self>) -> Stamps {
+        let own = Arc::clone(self);
+        tokio::task::spawn_blocking(move || own.stamps()).await.unwrap_or_default()
     }
 
     /// Reloads and logs what came of it.
@@ -60,44 +78,50 @@ impl Reloader {
         drop(tokio::task::spawn_blocking(move || self.reload()).await);
     }
 
-    fn stamps(&self) -> Vec<Option<Stamp>> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.files.iter().map(Stamp::of).collect()
+    fn stamps(&self) -> Stamps {
+        let files = self.kept().files.clone();
+        stamps(files)
     }
 
-    fn attempt(&self, kept: &mut Kept) -> Result<Vec<String>, ReloadFault> {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn attempt(&self, before: &Resolved) -> Result<Vec<String>, ReloadFault> {
         let source = self.source.as_ref().ok_or(ReloadFault::NoFile)?;
         let config = source().map_err(|faults| {
+            // What may mend the faults is watched, too.
+            self.kept().files.extend(faults.files().iter().cloned());
             ReloadFault::Faulty(faults.into_vec().iter().map(ToString::to_string).collect())
         })?;
-        let changed = kept.resolved.changed_to(&config.resolved);
+        let changed = before.changed_to(&config.resolved);
         let restart = Resolved::needing_restart(&changed);
         if !restart.is_empty() {
             return Err(ReloadFault::Restart(restart));
         }
-        let (resolved, files) = (config.resolved.clone(), config.files.clone());
+        let (resolved, files) = (config.resolved.clone(), config.files.iter().cloned().collect());
         if !changed.is_empty() {
             let next = self.lasting.generation(config, Some(&self.live.current()));
             self.live.replace(next.map_err(|fault| ReloadFault::Unusable(format!("{fault:#}")))?);
         }
-        *kept = Kept { resolved, files };
+        *self.kept() = Kept { resolved, files };
         Ok(changed)
     }
 }
 
 impl Configured for Reloader {
     fn shown(&self) -> serde_json::Value {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).resolved.to_json()
+        self.kept().resolved.to_json()
     }
 
     fn reload(&self) -> Result<Vec<String>, ReloadFault> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = kept.resolved.clone();
-        let result = self.attempt(&mut kept);
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.kept().resolved.clone();
+        let result = self.attempt(&before);
         match &result {
             Ok(changed) => {
                 tracing::info!(changed = %changed.join(", "), "configuration reloaded");
-                self.metrics.tell(&kept.resolved, Some(&before));
+                self.metrics.tell(&self.kept().resolved, Some(&before));
             }
             Err(fault) => {
                 tracing::error!(error = %fault, "configuration not reloaded, nothing changed");
@@ -112,12 +136,17 @@ impl Configured for Reloader {
 pub(super) struct Start {
     pub(super) source: Option<Source>,
     pub(super) resolved: Resolved,
-    pub(super) files: Vec<PathBuf>,
+    pub(super) stamps: Stamps,
+}
+
+/// Looks at files.
+pub(super) fn stamps(files: impl IntoIterator<Item = PathBuf>) -> Stamps {
+    files.into_iter().map(|path| (path.clone(), Stamp::of(&path))).collect()
 }
 
 /// A file as it was: a rename over it changes the inode, a write the rest.
 #[derive(Clone, PartialEq, Eq)]
-struct Stamp(u64, i64, i64, u64);
+pub(super) struct Stamp(u64, i64, i64, u64);
 
 impl Stamp {
     fn of(path: &PathBuf) -> Option<Self> {

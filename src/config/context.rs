@@ -69,7 +69,7 @@ impl<'a> Context<'a> {
     }
 
     pub(super) fn into_faults(self) -> Faults {
-        Faults::new(self.faults.into_inner())
+        Faults::new(self.faults.into_inner(), self.files.into_inner())
     }
 
     pub(super) fn into_warnings(self) -> Vec<Warning> {

@@ -1,6 +1,7 @@
 //! What is wrong with a configuration, and where.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 /// One file of the configuration.
 #[derive(Debug)]
@@ -58,28 +59,39 @@ impl fmt::Display for Fault {
 
 /// Every fault, in the order of the file.
 #[derive(Debug)]
-pub struct Faults(Vec<Fault>);
+pub struct Faults {
+    faults: Vec<Fault>,
+    /// Files and folders whose change may mend them.
+    files: Vec<PathBuf>,
+}
 
 impl Faults {
-    pub(super) fn new(mut faults: Vec<Fault>) -> Self {
+    pub(super) fn new(mut faults: Vec<Fault>, files: Vec<PathBuf>) -> Self {
         faults.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
-        Self(faults)
+        Self { faults, files }
     }
 
-    pub(super) fn unreadable(name: &str, fault: &std::io::Error) -> Self {
+    pub(super) fn unreadable(path: &Path, fault: &std::io::Error) -> Self {
         let reason = format!("cannot be read: {fault}");
-        Self(vec![Fault { file: name.to_owned(), line: 0, column: 0, key: String::new(), reason }])
+        let file = path.display().to_string();
+        let faults = vec![Fault { file, line: 0, column: 0, key: String::new(), reason }];
+        Self { faults, files: vec![path.to_owned()] }
+    }
+
+    /// Files and folders that were read, or should have been: a change of them may mend the faults.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
     }
 
     /// The faults themselves.
     pub fn into_vec(self) -> Vec<Fault> {
-        self.0
+        self.faults
     }
 }
 
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, fault) in self.0.iter().enumerate() {
+        for (index, fault) in self.faults.iter().enumerate() {
             write!(f, "{}{fault}", if index == 0 { "" } else { "\n" })?;
         }
         Ok(())

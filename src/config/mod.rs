@@ -86,8 +86,7 @@ pub struct Config {
 
 /// Reads `path` and what it includes. On success also what is allowed but unwise.
 pub fn load(path: &Path, env: &BTreeMap<String, String>) -> Result<(Config, Vec<Warning>), Faults> {
-    let name = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|fault| Faults::unreadable(&name, &fault))?;
+    let text = std::fs::read_to_string(path).map_err(|fault| Faults::unreadable(path, &fault))?;
     from_str(&text, path, env)
 }
 
@@ -98,6 +97,7 @@ pub fn from_str(
     env: &BTreeMap<String, String>,
 ) -> Result<(Config, Vec<Warning>), Faults> {
     let context = Context::new(env);
+    context.depends_on(path);
     let main = Source::new(path.display().to_string(), text.to_owned());
     let included = match parse(&main, &context) {
         Some(table) => include::sources(&table, &main, path, &context),
@@ -108,7 +108,7 @@ pub fn from_str(
     match config {
         Some(mut config) if context.is_clean() => {
             config.resolved = context.resolved().clone();
-            config.files = std::iter::once(path.to_owned()).chain(context.take_files()).collect();
+            config.files = context.take_files();
             Ok((config, context.into_warnings()))
         }
         _ => Err(context.into_faults()),

@@ -116,10 +116,10 @@ fn add_browser(
         let opted_out = claim == Some(Claim::OptedOut);
         if own && subject.browser.is_none() {
             subject.browser = claim.filter(|_| believed || opted_out);
+            // Whom it names is looked for among those who left, whether it is believed or not.
+            subject.named.extend(cookie.iter().flat_map(|cookie| cookie.keys()));
+            subject.elsewhere.extend(cookie.as_deref().and_then(OwnCookie::other));
             subject.cookie = cookie.filter(|_| believed);
-            let cookie = subject.cookie.as_deref();
-            subject.named.extend(cookie.into_iter().flat_map(OwnCookie::keys));
-            subject.elsewhere.extend(cookie.and_then(OwnCookie::other));
         } else if opted_out {
             subject.browser = claim;
         } else {

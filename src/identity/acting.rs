@@ -126,6 +126,18 @@ impl Inner {
         };
         self.point(before, (dii, user), of).await;
     }
+
+    /// The same of a user whom the publisher opted out: another user who has the identifier by now keeps it.
+    pub(super) async fn alias_of_opted_out(&self, (dii, user): (RecordKey, RecordKey), of: &Record) {
+        let before = match self.stands(dii).await {
+            Ok(Stands::Nothing) => Expect::Generation(0),
+            Ok(Stands::Record(there)) if there.state == State::Alias(user) || is_free(&there) => {
+                Expect::Generation(there.generation)
+            }
+            Ok(Stands::Record(_) | Stands::Unreadable) | Err(_) => return,
+        };
+        self.point(before, (dii, user), of).await;
+    }
 }
 
 /// A tombstone under an identifier gives way to the next login, whoever left.

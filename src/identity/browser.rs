@@ -154,22 +154,21 @@ impl Identities {
         sent: Option<&Injectable>,
     ) -> Option<String> {
         let (attributes, own) = (publisher.cookie.as_deref()?, subject.cookie.as_deref()?);
-        if let Some(identity) = sent.and_then(|token| token.renewed.as_deref()) {
-            let Some(Claim::Held(Held { renewal: Some(renewal), .. })) = &subject.browser else {
-                return None;
-            };
-            let ticket = renewal.ticket.as_ref().map(|text| text.expose().as_str());
-            return self.0.written(publisher, attributes, (identity, ticket, renewal.others.expose()));
-        }
+        // First who left, be it while the SSPs were asked: their cookie is not given back to them.
         let now = self.0.clock.now();
         if own.other().is_some_and(|key| self.0.store.opted_out(&key, now)) {
             return self.0.opted_out_cookie(publisher, attributes);
         }
-        own.keys().find_map(|key| match self.0.marker(&key, now) {
-            Some(Denial::OptedOut) => self.0.opted_out_cookie(publisher, attributes),
-            Some(Denial::LoggedOut) => Some(attributes.removed()),
-            Some(Denial::Privacy(_) | Denial::Notice) | None => None,
-        })
+        match own.keys().find_map(|key| self.0.marker(&key, now)) {
+            Some(Denial::OptedOut) => return self.0.opted_out_cookie(publisher, attributes),
+            Some(Denial::LoggedOut) => return Some(attributes.removed()),
+            Some(Denial::Privacy(_) | Denial::Notice) => return None,
+            None => {}
+        }
+        let identity = sent.and_then(|token| token.renewed.as_deref())?;
+        let Some(Claim::Held(Held { renewal: Some(renewal), .. })) = &subject.browser else { return None };
+        let ticket = renewal.ticket.as_ref().map(|text| text.expose().as_str());
+        self.0.written(publisher, attributes, (identity, ticket, renewal.others.expose()))
     }
 
     /// The `Set-Cookie` of a login; `None` where the publisher has no cookie.

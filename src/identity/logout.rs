@@ -87,12 +87,16 @@ impl Inner {
             let last = said.as_ref().unwrap_or(&dead.said);
             let (said, keep_until) = lasting(dead.scope, last, until, now);
             let dii = dead.dii;
-            let tombstone = Draft { dii: None, said, state: State::LoggedOut, keep_until, ..dead };
+            // It remembers the identifier: should the publisher opt the user out after this, that holds for it, too.
+            let tombstone = Draft { said, state: State::LoggedOut, keep_until, ..dead };
             // A lost write means that somebody else's was stored, so this ends.
             if let Some(record) = self.put(key, before, tombstone.clone()).await? {
                 self.denied(key, &record, why_left(&record));
                 return match dii.filter(|dii| *dii != key) {
-                    Some(dii) => self.bury_identifier(publisher, (dii, key), tombstone).await,
+                    Some(dii) => {
+                        let tombstone = Draft { dii: None, ..tombstone };
+                        self.bury_identifier(publisher, (dii, key), tombstone).await
+                    }
                     None => Ok(()),
                 };
             }

@@ -116,6 +116,10 @@ impl Inner {
             };
             let identity = Arc::clone(identity);
             key = self.cookie_key(publisher, identity.refresh_token.expose());
+            if self.store.opted_out(&key, self.clock.now()) {
+                // Told to whoever asked with the newer token, which was another gateway or long ago.
+                return Present { resolution: Resolution::Denied(Denial::OptedOut), job: None };
+            }
             standing = self.renewals.results.get(&key);
             newest = Some(identity);
         }

@@ -49,7 +49,8 @@ impl Inner {
         if let Some(record) = before
             && let Some(dii) = record.dii
         {
-            self.alias(dii, key, &Record { keep_until: now.plus(STICKS_MS), ..record }).await;
+            let sticking = Record { keep_until: now.plus(STICKS_MS), ..record };
+            self.alias_of_opted_out((dii, key), &sticking).await;
         }
         Ok(())
     }
@@ -59,12 +60,11 @@ impl Inner {
     async fn site_opt_out_of_own(&self, publisher: &Publisher, key: RecordKey) -> Result<(), LoginError> {
         self.admit(publisher, key, false).await?;
         self.bury(publisher, key, None).await?;
-        if self.store.opted_out_at_site(&key, self.clock.now()) {
-            return Ok(());
-        }
+        // Also where memory has it already: it may be there alone, of an attempt that the store refused.
+        let before = self.store.opted_out_at_site(&key, self.clock.now());
         self.site_opt_out(publisher, key).await?;
         let still = self.admit(publisher, key, false).await;
-        if still.is_err() {
+        if still.is_err() && !before {
             self.site_opt_in(key).await?;
         }
         still

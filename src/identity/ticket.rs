@@ -105,6 +105,7 @@ impl Identities {
             let Some(record) = record.filter(|record| matches!(record.state, State::Active(_))) else {
                 return Ok(None);
             };
+            publisher.may_touch(&record)?;
             let until = inner.clock.now().plus(inner.settings.session_ttl_ms);
             let ticket = Ticket { scope: publisher.scope(), key, other, login: record.created, until };
             Ok(Some(inner.sealed_ticket(&publisher, Purpose::Session, &ticket)?))

@@ -10,8 +10,8 @@ use rustls::crypto::aws_lc_rs::{self, Ticketer, kx_group};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::pki_types::pem::{Error as PemError, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -96,9 +96,15 @@ impl Tls {
         };
         let mut config = config.with_single_cert(chain, key).map_err(refused)?;
         config.alpn_protocols = vec![H2.to_vec(), HTTP_1_1.to_vec()];
-        // Sealed tickets instead of a table of sessions: nothing that all threads would lock.
-        config.ticketer = Ticketer::new().map_err(|fault| TlsFault::Key(fault.to_string()))?;
-        config.send_tls13_tickets = 1;
+        if clients.is_some() {
+            // A resumed session would bring its certificate back unverified: every handshake is a whole one.
+            config.send_tls13_tickets = 0;
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+        } else {
+            // Sealed tickets instead of a table of sessions: nothing that all threads would lock.
+            config.ticketer = Ticketer::new().map_err(|fault| TlsFault::Key(fault.to_string()))?;
+            config.send_tls13_tickets = 1;
+        }
         Ok(Self(Arc::new(config)))
     }
 

@@ -6,7 +6,7 @@ use super::*;
 const AGENCY: &str = "agency";
 
 impl Bench {
-    fn as_agency(&self) -> Publisher {
+    pub(super) fn as_agency(&self) -> Publisher {
         self.publisher.acted_for_by(&AGENCY.into())
     }
 
@@ -14,7 +14,7 @@ impl Bench {
         Login { provider: Some(AGENCY.into()), ..login_of(self.key(), address) }
     }
 
-    async fn login_by_agency(&self, address: &str) -> Result<LoginAnswer, LoginError> {
+    pub(super) async fn login_by_agency(&self, address: &str) -> Result<LoginAnswer, LoginError> {
         self.identities.login(&self.as_agency(), self.agency_login(address), consent()).await
     }
 

@@ -51,6 +51,38 @@ async fn the_publishers_opt_out_holds_for_the_address_until_it_is_taken_back() {
     assert_eq!(bench.by_address().await, "Generated #2");
 }
 
+/// Of a user who had logged out before, and of one whom a provider opts out.
+#[tokio::test(start_paused = true)]
+async fn an_opt_out_after_a_logout_and_one_by_a_provider_hold_for_the_address_too() {
+    for by_agency in [false, true] {
+        let bench = patient(&[HOURLY]);
+        let who = if by_agency { bench.as_agency() } else { bench.publisher.clone() };
+        if by_agency {
+            bench.login_by_agency("u1@example.com").await.unwrap();
+        } else {
+            bench.login().await;
+            bench.identities.logout(&who, b"u1").await.unwrap();
+        }
+        bench.identities.opt_out_at_site(&who, b"u1").await.unwrap();
+        for days in [0, 1, 40, 400] {
+            bench.clock.advance(days * 24 * HOUR);
+            assert_eq!(bench.by_address().await, "OptedOut", "{by_agency}, {days} days later");
+        }
+    }
+}
+
+/// Who logged in with the address of a user that is opted out later keeps it.
+#[tokio::test(start_paused = true)]
+async fn an_opt_out_takes_no_address_away_from_who_has_it_now() {
+    let bench = patient(&[HOURLY]);
+    bench.login().await;
+    let key = bench.identities.user_key(&bench.publisher, b"u2");
+    let login = Login { key, ..login_of(bench.key(), "u1@example.com") };
+    bench.identities.login(&bench.publisher, login, consent()).await.unwrap();
+    bench.identities.opt_out_at_site(&bench.publisher, b"u1").await.unwrap();
+    assert_eq!(bench.by_address().await, "Fresh #2");
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_sticks_holds_for_the_address_of_a_login_that_was_refused() {
     let coppa = Said { coppa: true, ..Said::default() };

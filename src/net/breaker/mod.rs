@@ -143,12 +143,13 @@ impl Breaker {
             (Some(probe), _) => self.tried(&probe, health, now),
             (None, Health::Unknown) => None,
             (None, Health::Good) => {
-                self.window.count(at, false);
+                self.window.count(self.millis(now), false);
                 None
             }
             (None, Health::Bad) if at < self.closed_at.load(Ordering::Relaxed) => None,
             (None, Health::Bad) => {
-                self.window.count(at, true);
+                // By its end: one that hangs for longer than the window is no less of a failure.
+                self.window.count(self.millis(now), true);
                 self.open_if_due(now)
             }
         }

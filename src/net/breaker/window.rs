@@ -49,7 +49,7 @@ impl Window {
         Self { part: (millis / PARTS as u64).max(1), parts: Default::default() }
     }
 
-    /// Counts one that was begun at `at`, in milliseconds.
+    /// Counts one that ended at `at`, in milliseconds.
     pub(super) fn count(&self, at: u64, bad: bool) {
         let tick = self.tick(at);
         let counted = |word| {

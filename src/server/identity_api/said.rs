@@ -3,9 +3,9 @@
 
 use super::caller::Caller;
 use super::user_id::Who;
-use super::{Answer, Fault};
+use super::{Answer, Fault, tenants};
 use crate::gateway::{denial_label, regime};
-use crate::identity::{self, Denial, Notice};
+use crate::identity::{self, Denial, LoginError, Notice};
 use crate::privacy::Said;
 use crate::server::live::Room;
 use crate::uid2::{DiiHash, Scope};
@@ -26,9 +26,10 @@ pub(super) async fn refused(
     (said, reason): (&Said, &'static str),
 ) -> Result<Answer, Fault> {
     let identities = &room.gateway().shared().identities;
-    for tenant in caller.tenants() {
-        identities.refuse_with(&tenant, (who.key(identities, &tenant), dii), said).await?;
-    }
+    let refuse = async |tenant: &identity::Publisher| {
+        identities.refuse_with(tenant, (who.key(identities, tenant), dii), said).await
+    };
+    tenants::each(caller, refuse).await?;
     Ok(Answer::Denied(reason))
 }
 
@@ -56,14 +57,16 @@ pub(super) async fn beside(
 ) -> Result<(), Fault> {
     let identities = &room.gateway().shared().identities;
     for other in caller.others(scope) {
-        match (said.sticking(regime(other.scope())), left) {
-            (Some(_), _) => {
-                identities.refuse_with(&other, (who.key(identities, &other), dii), said).await?;
-            }
-            (None, Some(tombstone)) => {
-                identities.readmit(&other, who.key(identities, &other), tombstone).await?;
-            }
-            (None, None) => {}
+        let key = who.key(identities, &other);
+        let done = match (said.sticking(regime(other.scope())), left) {
+            (Some(_), _) => identities.refuse_with(&other, (key, dii), said).await,
+            (None, Some(tombstone)) => identities.readmit(&other, key, tombstone).await,
+            (None, None) => Ok(()),
+        };
+        match done {
+            // The login stands; under the other scope the user is not the provider's.
+            Ok(()) | Err(LoginError::NotTheirs) => {}
+            Err(fault) => return Err(fault.into()),
         }
     }
     Ok(())

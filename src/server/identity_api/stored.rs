@@ -30,17 +30,13 @@ pub(super) async fn logout(room: &Room, caller: &Caller<'_>, user: &UserId) -> R
 
 pub(super) async fn opt_out(room: &Room, caller: &Caller<'_>, user: &UserId) -> Result<Answer, Fault> {
     let identities = &room.gateway().shared().identities;
-    for tenant in caller.tenants() {
-        identities.opt_out_at_site(&tenant, user.as_bytes()).await?;
-    }
+    tenants::each(caller, async |tenant| identities.opt_out_at_site(tenant, user.as_bytes()).await).await?;
     Ok(Answer::Done)
 }
 
 pub(super) async fn opt_in(room: &Room, caller: &Caller<'_>, user: &UserId) -> Result<Answer, Fault> {
     let identities = &room.gateway().shared().identities;
-    for tenant in caller.tenants() {
-        identities.opt_in_at_site(&tenant, user.as_bytes()).await?;
-    }
+    tenants::each(caller, async |tenant| identities.opt_in_at_site(tenant, user.as_bytes()).await).await?;
     Ok(Answer::Done)
 }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::Fault;
 use super::caller::Caller;
 use super::user_id::UserId;
-use crate::identity::{self, Phase, Status};
+use crate::identity::{self, LoginError, Phase, Status};
 use crate::server::live::Room;
 
 /// What each tenant knows of the user, the one that counts first: an opt-out, else what can be used, else what is newest.
@@ -42,4 +42,23 @@ pub(super) async fn current<'a>(
 fn rank(status: &Status) -> (bool, bool, i64) {
     let is = |phases: &[Phase]| phases.contains(&status.phase);
     (is(&[Phase::OptedOut]), is(&[Phase::Fresh, Phase::Due, Phase::Lapsed]), status.created.0)
+}
+
+/// Acts on a user under each scope. A provider may be a stranger under one of them: it is refused where it is under all.
+pub(super) async fn each<F>(caller: &Caller<'_>, act: F) -> Result<(), Fault>
+where
+    F: AsyncFn(&identity::Publisher) -> Result<(), LoginError>,
+{
+    let (mut done, mut refused) = (false, None);
+    for tenant in caller.tenants() {
+        match act(&tenant).await {
+            Ok(()) => done = true,
+            Err(fault @ LoginError::NotTheirs) => refused = Some(fault),
+            Err(fault) => return Err(fault.into()),
+        }
+    }
+    match refused {
+        Some(fault) if !done => Err(fault.into()),
+        _ => Ok(()),
+    }
 }

@@ -35,6 +35,22 @@ async fn a_changed_file_counts_within_moments_and_what_is_known_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_included_file_that_was_refused_counts_once_it_is_mended_in_place() {
+    let gateway = Edited::start("reload_poll_s = 1").await;
+    gateway.write("more.toml", "[[publisher]]\nid = \"more\"\nsspss = []\n");
+    gateway.edit(|text| format!("include = [\"more.toml\"]\n{text}"));
+    poll::until("the refusal", async || {
+        (gateway.metric("uid2gw_config_last_reload_successful").await < 0.5).then_some(())
+    })
+    .await;
+    gateway.write("more.toml", &tools::other_publisher("more", "more-key"));
+    poll::until("the publisher of the mended file", async || {
+        (gateway.auction_as("more-key", "u").await == 204).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hangup_reloads_where_files_are_not_watched() {
     let gateway = Edited::start("reload_poll_s = 0").await;
     gateway.edit(|text| text.replace("max_inflight = 4096", "max_inflight = 4095"));
@@ -66,12 +82,7 @@ async fn an_api_key_is_rotated_and_a_publisher_comes_and_goes() {
     assert_eq!(gateway.reload().await.status, 200);
     assert_eq!((status(&gateway, "test-key-of-acme").await, status(&gateway, "next-key").await), (401, 204));
 
-    let other = format!(
-        "[[publisher]]\nid = \"other\"\napi_keys = [\"{}\"]\nscope = \"uid2\"\noperator_key = {:?}\noperator_secret = {:?}\nssps = [\"alpha\"]\n",
-        digest("other-key"),
-        tools::OPERATOR_KEY,
-        tools::OPERATOR_SECRET,
-    );
+    let other = tools::other_publisher("other", "other-key");
     gateway.edit(|text| format!("{text}{other}"));
     assert_eq!(gateway.reload().await.status, 200);
     assert_eq!(status(&gateway, "other-key").await, 204);

@@ -19,6 +19,14 @@ pub(super) fn key_line(keys: &[&str]) -> String {
     format!("api_keys = [{}]", digests.join(", "))
 }
 
+/// A publisher of the same operator account.
+pub(super) fn other_publisher(id: &str, key: &str) -> String {
+    let keys = key_line(&[key]);
+    format!(
+        "[[publisher]]\nid = {id:?}\n{keys}\nscope = \"uid2\"\noperator_key = {OPERATOR_KEY:?}\noperator_secret = {OPERATOR_SECRET:?}\nssps = [\"alpha\"]\n"
+    )
+}
+
 pub(super) struct Edited {
     pub(super) process: Process,
     pub(super) alpha: ScriptedSsp,
@@ -54,6 +62,11 @@ impl Edited {
         let beside = self.file.with_extension("new");
         std::fs::write(&beside, after).unwrap();
         std::fs::rename(&beside, &self.file).unwrap();
+    }
+
+    /// Writes a file beside the configuration, in place.
+    pub(super) fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.file.with_file_name(name), text).unwrap();
     }
 
     pub(super) async fn reload(&self) -> Answer {
