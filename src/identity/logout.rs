@@ -22,12 +22,6 @@ impl Identities {
         let key = self.user_key(&publisher, user_id);
         self.on_control(async move { inner.logout(&publisher, key).await }).await
     }
-
-    /// The same for whoever is kept under this key.
-    pub async fn logout_key(&self, publisher: &Publisher, key: RecordKey) -> Result<(), LoginError> {
-        let (inner, publisher) = (Arc::clone(&self.0), publisher.clone());
-        self.on_control(async move { inner.logout(&publisher, key).await }).await
-    }
 }
 
 impl Inner {

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::support::scripted_ssp::{Script, ScriptedSsp};
-use crate::support::stack::{AUTH, Plan, Stack, digest};
+use crate::support::stack::{AUTH, Plan, Stack, another_publisher, digest};
 
 const BODY: &str = r#"{"id":"r","imp":[{"id":"1"}],"device":{"geo":{"country":"USA"}}}"#;
 
@@ -67,10 +67,9 @@ impl Guarded {
             server: tls(&cert, &key, &ca, required),
             publisher: format!("client_certs = [{client_certs}]"),
             ssps: vec![("alpha".into(), ssp.address, String::new())],
-            extra: format!(
-                "[[publisher]]\nid = \"other\"\ndefault = true\napi_keys = [\"{}\"]\noperator_key = \"UID2-C-L-124-H8VwqX.l2G4TCuUWYAqdqkeG/UqtFoPEoXirKn4kHWxc=\"\n\
-                 operator_secret = \"NcMgi6Y8C80SlxvV7pYlfcvEIo+2b0508tYQ3pKK8HM=\"\nssps = [\"alpha\"]\n",
-                digest("other-key"),
+            extra: another_publisher(
+                "other",
+                &format!("default = true\napi_keys = [\"{}\"]", digest("other-key")),
             ),
             ..Plan::default()
         };

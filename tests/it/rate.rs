@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::support::scripted_ssp::{Script, ScriptedSsp};
-use crate::support::stack::{AUTH, Plan, Stack};
+use crate::support::stack::{AUTH, Plan, Stack, another_publisher};
 
 const BY_MATCH: &str = r#"{"id":"r","imp":[{"id":"1"}],"site":{"domain":"www.example.com"}}"#;
 const OF_OTHERS: &str = r#"{"id":"r","imp":[{"id":"1"}],"site":{"domain":"other.example"}}"#;
@@ -14,10 +14,7 @@ async fn the_burst_passes_the_next_is_told_when_and_others_are_served() {
     let plan = Plan {
         publisher: String::from("rate_per_s = 1\nrate_burst = 3"),
         ssps: vec![("alpha".into(), ssp.address, String::new())],
-        extra: String::from(
-            "[[publisher]]\nid = \"other\"\ndefault = true\noperator_key = \"UID2-C-L-124-H8VwqX.l2G4TCuUWYAqdqkeG/UqtFoPEoXirKn4kHWxc=\"\n\
-             operator_secret = \"NcMgi6Y8C80SlxvV7pYlfcvEIo+2b0508tYQ3pKK8HM=\"\nssps = [\"alpha\"]\n",
-        ),
+        extra: another_publisher("other", "default = true"),
         ..Plan::default()
     };
     let stack = Stack::start(&plan).await;

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use self::tools::{Edited, key_line};
 use crate::support::poll;
-use crate::support::stack::digest;
+use crate::support::stack::{OPERATOR_KEY, OPERATOR_SECRET, STORE_KEY, another_publisher, digest};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_changed_file_counts_within_moments_and_what_is_known_stays() {
@@ -43,7 +43,7 @@ async fn an_included_file_that_was_refused_counts_once_it_is_mended_in_place() {
         (gateway.metric("uid2gw_config_last_reload_successful").await < 0.5).then_some(())
     })
     .await;
-    gateway.write("more.toml", &tools::other_publisher("more", "more-key"));
+    gateway.write("more.toml", &another_publisher("more", &key_line(&["more-key"])));
     poll::until("the publisher of the mended file", async || {
         (gateway.auction_as("more-key", "u").await == 204).then_some(())
     })
@@ -82,7 +82,7 @@ async fn an_api_key_is_rotated_and_a_publisher_comes_and_goes() {
     assert_eq!(gateway.reload().await.status, 200);
     assert_eq!((status(&gateway, "test-key-of-acme").await, status(&gateway, "next-key").await), (401, 204));
 
-    let other = tools::other_publisher("other", "other-key");
+    let other = another_publisher("other", &key_line(&["other-key"]));
     gateway.edit(|text| format!("{text}{other}"));
     assert_eq!(gateway.reload().await.status, 200);
     assert_eq!(status(&gateway, "other-key").await, 204);
@@ -143,12 +143,7 @@ async fn the_configuration_is_shown_without_its_secrets_and_pages_of_elsewhere_c
     let shown: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(shown["publisher"]["acme"]["operator_secret"], "[secret]");
     assert_eq!(shown["server"]["keep_alive_s"], 60, "defaults are shown too");
-    for secret in [
-        tools::OPERATOR_SECRET,
-        tools::OPERATOR_KEY,
-        crate::support::stack::STORE_KEY,
-        &digest("test-key-of-acme")[7..],
-    ] {
+    for secret in [OPERATOR_SECRET, OPERATOR_KEY, STORE_KEY, &digest("test-key-of-acme")[7..]] {
         assert!(!text.contains(secret), "{text}");
     }
     let at = gateway.process.admin;

@@ -8,23 +8,12 @@ use crate::support::scripted_ssp::{Script, ScriptedSsp};
 use crate::support::stack::{Plan, digest, operator};
 use uid2_gateway::sandbox::operator::Settings as OperatorSettings;
 
-pub(super) const OPERATOR_KEY: &str = "UID2-C-L-124-H8VwqX.l2G4TCuUWYAqdqkeG/UqtFoPEoXirKn4kHWxc=";
-pub(super) const OPERATOR_SECRET: &str = "NcMgi6Y8C80SlxvV7pYlfcvEIo+2b0508tYQ3pKK8HM=";
-
 pub(super) const BODY: &str = r#"{"id":"r","imp":[{"id":"1"}],"device":{"geo":{"country":"USA"}}}"#;
 
 /// The line of a publisher's keys.
 pub(super) fn key_line(keys: &[&str]) -> String {
     let digests: Vec<String> = keys.iter().map(|key| format!("\"{}\"", digest(key))).collect();
     format!("api_keys = [{}]", digests.join(", "))
-}
-
-/// A publisher of the same operator account.
-pub(super) fn other_publisher(id: &str, key: &str) -> String {
-    let keys = key_line(&[key]);
-    format!(
-        "[[publisher]]\nid = {id:?}\n{keys}\nscope = \"uid2\"\noperator_key = {OPERATOR_KEY:?}\noperator_secret = {OPERATOR_SECRET:?}\nssps = [\"alpha\"]\n"
-    )
 }
 
 pub(super) struct Edited {

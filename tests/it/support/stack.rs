@@ -100,6 +100,13 @@ impl Plan {
     }
 }
 
+/// A further publisher on the same operator account, with `lines` of its own and the SSP `alpha`.
+pub(crate) fn another_publisher(id: &str, lines: &str) -> String {
+    format!(
+        "[[publisher]]\nid = {id:?}\n{lines}\nscope = \"uid2\"\noperator_key = {OPERATOR_KEY:?}\noperator_secret = {OPERATOR_SECRET:?}\nssps = [\"alpha\"]\n"
+    )
+}
+
 /// `sha256:<hex>` of a key's text.
 pub(crate) fn digest(key: &str) -> String {
     use sha2::{Digest, Sha256};
